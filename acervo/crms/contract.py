@@ -1,0 +1,245 @@
+"""What a CRM must offer, in types. Connectors know neither the database nor the web framework.
+
+The file stays with us; a CRM gets a short stable link, metadata and text. Idempotency comes from our own ids
+(`media_id`, `phone`), never from a CRM's search, which lags everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Protocol
+
+import httpx
+
+
+class CrmErrorKind(StrEnum):
+    AUTH_EXPIRED = "auth_expired"
+    AUTH_REVOKED = "auth_revoked"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    VALIDATION = "validation"
+    AMBIGUOUS = "ambiguous"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    LOCKED = "locked"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    UNSUPPORTED = "unsupported"
+
+
+RETRYABLE = frozenset(
+    {
+        CrmErrorKind.AUTH_EXPIRED,
+        CrmErrorKind.RATE_LIMITED,
+        CrmErrorKind.QUOTA_EXHAUSTED,
+        CrmErrorKind.LOCKED,
+        CrmErrorKind.UNAVAILABLE,
+        CrmErrorKind.UNKNOWN_OUTCOME,
+    }
+)
+
+
+class CrmError(Exception):
+    """A CRM refused. Safe to log and show: no secret, phone number or text of ours is in it."""
+
+    def __init__(
+        self,
+        kind: CrmErrorKind,
+        detail: str = "",
+        *,
+        status: int | None = None,
+        vendor_code: str | None = None,
+        correlation_id: str | None = None,
+        retry_after_s: float | None = None,
+        existing_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {detail}" if detail else str(kind))
+        self.kind = kind
+        self.detail = detail
+        self.status = status
+        self.vendor_code = vendor_code
+        self.correlation_id = correlation_id
+        self.retry_after_s = retry_after_s
+        self.existing_id = existing_id
+        """The record already there, when a conflict names it: adopt it."""
+
+    @property
+    def is_retryable(self) -> bool:
+        return self.kind in RETRYABLE
+
+
+@dataclass(frozen=True, slots=True)
+class CrmCredentials:
+    """Everything a connector needs of its connection, handed in."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Remembered answers of the CRM: portal id, object type ids, model."""
+    api_base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    account_id: str
+    name: str
+    url: str | None = None
+    api_version: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """`object`: our own media object exists or can be made. `activity`: a note on the contact instead."""
+
+    model: Literal["object", "activity"]
+    relates_to: tuple[str, ...] = ("contact",)
+    max_text: int = 30_000
+    can_erase_person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReport:
+    created: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    """Fields a person made differently: left alone, named here."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """To be remembered with the connection (object type id, model)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    object_type: str
+    """contact, media, note, deal, ticket."""
+    record_id: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactMatch:
+    """A contact whose number is ours for certain: re-checked with libphonenumber, not the CRM's guess."""
+
+    ref: RecordRef
+    name: str | None = field(default=None, repr=False)
+    matched_on: str = ""
+    """Which of their fields held the number."""
+    is_stamped: bool = False
+    """Our own phone field is already set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDraft:
+    phone: str | None = field(repr=False)
+    """E.164 with plus sign; None for a person known by user id only."""
+    person_id: str
+    """Our ULID: the key where there is no phone."""
+    first_name: str | None = field(default=None, repr=False)
+    last_name: str | None = field(default=None, repr=False)
+    last_media_url: str | None = None
+    last_media_at: datetime | None = None
+    media_count: int | None = None
+    consent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLink:
+    """One file as a CRM shall know it: `crm/recommendation.md` section 3."""
+
+    media_id: str
+    """Our ULID, the key of the upsert."""
+    title: str
+    url: str
+    kind: str
+    mime: str
+    size_bytes: int
+    sha256: str
+    direction: Literal["in", "out"]
+    received_at: datetime
+    duration_s: float | None = None
+    chat: str | None = None
+    tags: tuple[str, ...] = ()
+    transcript: str | None = field(default=None, repr=False)
+    consent: str = "unknown"
+    caption: str | None = field(default=None, repr=False)
+    contact: RecordRef | None = None
+    known_ref: RecordRef | None = None
+    """The record we wrote before, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    media_id: str
+    ref: RecordRef | None = None
+    created: bool = False
+    error: CrmError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """What the CRM holds for a file of ours, read back for reconciliation."""
+
+    media_id: str
+    ref: RecordRef | None
+    """None: it is not there."""
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    """Our field names (`title`, `url`, `sha256`, …) to what is stored now."""
+    copies: int = 1
+    """More than one: somebody or something doubled it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EraseResult:
+    outcome: Literal["done", "partial", "impossible"]
+    left: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedRef:
+    ref: RecordRef
+    title: str = field(default="", repr=False)
+    is_open: bool = True
+
+
+class Connector(Protocol):
+    """One account at one CRM. Every method raises CrmError and nothing else for what the CRM answers.
+    Safe to call again after any failure, including a time-out whose outcome is unknown."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    secret_names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, credentials: CrmCredentials, http: httpx.AsyncClient) -> None: ...
+
+    async def check(self) -> AccountInfo: ...
+
+    async def capabilities(self) -> Capabilities: ...
+
+    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+        """Create what is missing, report conflicts, never change what a person made."""
+        ...
+
+    async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
+        """Verified matches only: none, one or many. `phone` is E.164."""
+        ...
+
+    async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
+        """Fill gaps and roll-ups by our key; never overwrite a curated value. Stamps our phone field."""
+        ...
+
+    async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
+        """One result per item, in order; one bad item never spoils the others. At most 100 items."""
+        ...
+
+    async def read_media(self, items: Sequence[MediaLink]) -> Sequence[RecordState]:
+        """What the CRM holds now for these files (known_ref set where we know it)."""
+        ...
+
+    async def link(self, media: RecordRef, to: Sequence[RecordRef]) -> None: ...
+
+    async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]: ...
+
+    async def erase_media(self, media: RecordRef) -> EraseResult: ...

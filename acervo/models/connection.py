@@ -1,0 +1,127 @@
+"""A WhatsApp account or a CRM, with its sealed credentials."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+from django.db.models import Q
+
+from acervo.base import ids
+from acervo.models.workspace import Workspace
+
+if TYPE_CHECKING:
+    from acervo.models.member import Member
+
+
+class Purpose(models.TextChoices):
+    PROVIDER = "provider", "provider"
+    CRM = "crm", "crm"
+
+
+class Connections(models.QuerySet["Connection"]):
+    def visible_to(self, member: Member) -> Self:
+        found = self.filter(workspace=member.workspace_id) if member.is_active else self.none()
+        limits = member.limits()
+        if limits is None or any(limit.channels is None for limit in limits):
+            return found
+        channels = {channel for limit in limits for channel in limit.channels or ()}
+        return found.filter(Q(purpose=Purpose.CRM) | Q(id__in=channels))
+
+    def live(self) -> Self:
+        """Neither removed nor paused."""
+        return self.filter(removed_at=None, paused_at=None)
+
+    def providers(self) -> Self:
+        return self.filter(purpose=Purpose.PROVIDER)
+
+    def crms(self) -> Self:
+        return self.filter(purpose=Purpose.CRM)
+
+
+class Connection(models.Model):
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="connections")
+    purpose = models.CharField(max_length=8, choices=Purpose)
+    kind = models.CharField(max_length=24)
+    """A key of `acervo.providers.PROVIDERS` or `acervo.crms.CRMS`."""
+    name = models.CharField(max_length=80)
+    account_id = models.CharField(max_length=128)
+    """The account at the vendor: Meta's phone number id, HubSpot's portal id."""
+    options = models.JSONField(default=dict, blank=True)
+    """Not secret: WABA id, remembered answers of a CRM."""
+    sealed_secrets = models.BinaryField(editable=False)
+    """`base.sealed`: JSON of name to secret."""
+    api_base = models.URLField(max_length=200, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=64)
+
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=64, null=True, blank=True)
+    pause_reason = models.CharField(max_length=32, null=True, blank=True)
+    """An outcome such as `token_revoked`, or `by_hand`."""
+    removed_at = models.DateTimeField(null=True, blank=True)
+    removed_by = models.CharField(max_length=64, null=True, blank=True)
+
+    last_event_at = models.DateTimeField(null=True, blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    last_refusal = models.CharField(max_length=32, null=True, blank=True)
+    last_refused_at = models.DateTimeField(null=True, blank=True)
+    usage = models.JSONField(default=dict, blank=True)
+    """What the vendor's headers last said of our allowance."""
+    failures = models.JSONField(default=list, blank=True)
+    """Unix seconds of refused downloads in the last hour; feeds the breaker."""
+    breaker_open_until = models.DateTimeField(null=True, blank=True)
+
+    objects = Connections.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "kind", "account_id"],
+                condition=Q(removed_at=None),
+                name="account_is_connected_once_in_its_workspace",
+            ),
+            models.CheckConstraint(
+                name="connection_pause_has_a_time_an_author_and_a_reason",
+                condition=Q(paused_at=None, paused_by=None, pause_reason=None)
+                | Q(paused_at__isnull=False, paused_by__isnull=False, pause_reason__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="connection_removal_has_a_time_and_an_author_or_neither",
+                condition=Q(removed_at=None, removed_by=None) | Q(removed_at__isnull=False, removed_by__isnull=False),
+            ),
+            models.CheckConstraint(name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> str:
+        """removed, paused, waiting (never heard), resting (breaker open) or live."""
+        from acervo.base import clock
+
+        if self.removed_at:
+            return "removed"
+        if self.paused_at:
+            return "paused"
+        if self.breaker_open_until and self.breaker_open_until > clock.now():
+            return "resting"
+        return "live" if self.last_event_at or self.last_success_at else "waiting"
+
+    def pause(self, *, by: str, reason: str, at: datetime) -> None:
+        """Nothing is fetched or delivered until `resume`; webhooks are still accepted."""
+        self.paused_at, self.paused_by, self.pause_reason = at, by, reason
+        self.save(update_fields=["paused_at", "paused_by", "pause_reason"])
+
+    def resume(self) -> None:
+        self.paused_at = self.paused_by = self.pause_reason = None
+        self.breaker_open_until, self.failures = None, []
+        self.save(update_fields=["paused_at", "paused_by", "pause_reason", "breaker_open_until", "failures"])
+
+    def remember(self, **options: Any) -> None:
+        """Keep answers of the vendor for the next call."""
+        self.options = {**self.options, **options}
+        self.save(update_fields=["options"])

@@ -1,0 +1,195 @@
+"""A file a customer sent: what was announced, what was kept, what it turned out to be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+
+from acervo.base import clock, ids
+from acervo.models.connection import Connection
+from acervo.models.message import Chat, Direction, Message
+from acervo.models.person import Person
+from acervo.models.sealed import SealedObject, sealed_object_constraints
+from acervo.models.workspace import Workspace
+
+if TYPE_CHECKING:
+    from acervo.models.member import Member
+
+WAVEFORM_POINTS = 160
+
+
+class Kind(models.TextChoices):
+    """As the sender's app called it. What the bytes are says `mime`."""
+
+    VOICE = "voice", "voice"
+    AUDIO = "audio", "audio"
+    VIDEO = "video", "video"
+    IMAGE = "image", "image"
+    STICKER = "sticker", "sticker"
+    DOCUMENT = "document", "document"
+
+
+class MediaFiles(models.QuerySet["MediaFile"]):
+    def visible_to(self, member: Member) -> Self:
+        """Every read of a door goes through here: what this does not give does not exist for the member."""
+        if not member.is_active:
+            return self.none()
+        found = self.filter(workspace=member.workspace_id)
+        limits = member.limits()
+        if limits is None:
+            return found
+        allowed = Q(pk__in=[])
+        for limit in limits:
+            channel = Q() if limit.channels is None else Q(connection__in=limit.channels)
+            kind = Q() if limit.kinds is None else Q(kind__in=limit.kinds)
+            allowed |= (channel & kind) if (channel or kind) else ~Q(pk__in=[])
+        return found.filter(allowed)
+
+    def kept(self) -> Self:
+        return self.filter(stored_at__isnull=False)
+
+    def lost(self) -> Self:
+        return self.filter(gone_at__isnull=False)
+
+    def awaited(self) -> Self:
+        """Announced, neither kept nor lost."""
+        return self.filter(stored_at=None, gone_at=None)
+
+    def due(self, at: datetime) -> Self:
+        """Files whose capture may be tried now, on numbers that are neither paused nor resting."""
+        return self.awaited().filter(
+            Q(claimed_until=None) | Q(claimed_until__lte=at),
+            Q(connection__breaker_open_until=None) | Q(connection__breaker_open_until__lte=at),
+            due_at__lte=at,
+            connection__paused_at=None,
+            connection__removed_at=None,
+        )
+
+
+class MediaFile(SealedObject):
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="+")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="files")
+    chat = models.ForeignKey(Chat, on_delete=models.PROTECT, related_name="files")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="files")
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="files")
+    position = models.PositiveSmallIntegerField(default=0)
+    """0 for the first file of a message; some providers send several."""
+    direction = models.CharField(max_length=3, choices=Direction)
+
+    # announced
+    kind = models.CharField(max_length=12, choices=Kind)
+    provider_id = models.CharField(max_length=256, blank=True)
+    announced_mime = models.CharField(max_length=160, null=True, blank=True)
+    announced_sha256 = models.CharField(max_length=64, null=True, blank=True)
+    announced_bytes = models.BigIntegerField(null=True, blank=True)
+    file_name = models.CharField(max_length=512, null=True, blank=True)
+    """As the sender named it: shown, never used as a path."""
+    caption = models.TextField(null=True, blank=True)
+    sent_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    """When we first heard of it."""
+    url = models.TextField(null=True, blank=True)
+    """A ready link of the provider, while it lives."""
+    url_expires_at = models.DateTimeField(null=True, blank=True)
+    fetch_before = models.DateTimeField()
+    """After this the provider no longer has it."""
+
+    # capture
+    due_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    corrupt_attempts = models.PositiveIntegerField(default=0)
+    refusal = models.CharField(max_length=32, null=True, blank=True)
+    """Why the last try failed: an `Outcome`, worded by `web.words`."""
+    refused_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    """When it became certain that the file cannot be had; `refusal` says why."""
+    stored_at = models.DateTimeField(null=True, blank=True)
+
+    # prepared
+    mime = models.CharField(max_length=80, null=True, blank=True)
+    """What the bytes are, from the allow-list of `base.filetypes`."""
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    duration_s = models.FloatField(null=True, blank=True)
+    waveform = models.BinaryField(max_length=WAVEFORM_POINTS, null=True, editable=False)
+    is_damaged = models.BooleanField(default=False)
+    """Byte-identical to what was announced, yet not decodable without errors."""
+    is_mistyped = models.BooleanField(default=False)
+    """The bytes are not what the sender's app called them."""
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(default=clock.now)
+    """Last change people would see; drives live pages and CRM updates."""
+
+    objects = MediaFiles.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["message", "position"], name="message_holds_a_file_once"),
+            *sealed_object_constraints("file"),
+            models.CheckConstraint(
+                name="file_is_stored_exactly_when_it_has_a_place",
+                condition=Q(stored_at=None, object_key=None) | Q(stored_at__isnull=False, object_key__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="file_is_not_both_stored_and_lost", condition=Q(stored_at=None) | Q(gone_at=None)
+            ),
+            models.CheckConstraint(
+                name="lost_file_says_why", condition=Q(gone_at=None) | Q(refusal__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="file_refusal_has_a_time_and_a_reason_or_neither",
+                condition=Q(refusal=None, refused_at=None) | Q(refusal__isnull=False, refused_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="kept_file_is_byte_identical_to_the_announced",
+                condition=Q(stored_at=None) | Q(announced_sha256=None) | Q(sha256=models.F("announced_sha256")),
+            ),
+            models.CheckConstraint(
+                name="file_is_prepared_only_once_stored",
+                condition=Q(prepared_at=None) | Q(stored_at__isnull=False, mime__isnull=False),
+            ),
+            models.CheckConstraint(name="file_kind_is_known", condition=Q(kind__in=Kind.values)),
+        ]
+        indexes = [
+            models.Index(
+                fields=["fetch_before", "due_at"], name="file_due", condition=Q(stored_at=None, gone_at=None)
+            ),
+            models.Index(fields=["workspace", "-received_at", "-id"], name="file_newest"),
+            models.Index(fields=["workspace", "kind", "-received_at", "-id"], name="file_newest_of_kind"),
+            models.Index(fields=["person", "-received_at", "-id"], name="file_newest_of_person"),
+            models.Index(fields=["connection", "-received_at"], name="file_newest_of_channel"),
+            models.Index(fields=["workspace", "changed_at"], name="file_changed"),
+            models.Index(fields=["person", "sha256"], name="file_same_bytes"),
+            models.Index(
+                fields=["stored_at"], name="file_unprepared", condition=Q(stored_at__isnull=False, prepared_at=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return ids.text(self.id)
+
+    @property
+    def slug(self) -> str:
+        """The 26 characters of its short link `/m/<slug>`."""
+        return ids.text(self.id)
+
+    @property
+    def state(self) -> str:
+        """lost, ready, preparing (stored), paused, retrying (refused before) or waiting."""
+        if self.gone_at:
+            return "lost"
+        if self.stored_at:
+            return "ready" if self.prepared_at else "preparing"
+        if self.connection.paused_at:
+            return "paused"
+        return "retrying" if self.refusal else "waiting"
+
+    @property
+    def is_playable(self) -> bool:
+        """There are bytes a player can show, today."""
+        return self.stored_at is not None and (self.mime or "").split("/")[0] in ("audio", "video", "image")

@@ -1,0 +1,48 @@
+"""This person or this file belongs to that CRM record, because…"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from acervo.base import ids
+from acervo.models.connection import Connection
+from acervo.models.media import MediaFile
+from acervo.models.person import Person
+from acervo.models.workspace import Workspace
+
+
+class RecordLink(models.Model):
+    id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="record_links")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="record_links")
+    media = models.ForeignKey(MediaFile, on_delete=models.CASCADE, null=True, related_name="record_links")
+    object_type = models.CharField(max_length=24)
+    record_id = models.CharField(max_length=128)
+    url = models.URLField(max_length=500, null=True, blank=True)
+    reason = models.CharField(max_length=32)
+    """matched_phone, created, chosen, written."""
+    linked_by = models.CharField(max_length=64)
+    linked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="link_is_of_a_person_or_of_a_file",
+                condition=Q(person=None, media__isnull=False) | Q(person__isnull=False, media=None),
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "person", "object_type"],
+                condition=Q(person__isnull=False),
+                name="person_has_one_record_of_a_type_in_a_crm",
+            ),
+            models.UniqueConstraint(
+                fields=["connection", "media", "object_type"],
+                condition=Q(media__isnull=False),
+                name="file_has_one_record_of_a_type_in_a_crm",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return ids.text(self.id)
