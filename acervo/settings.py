@@ -186,7 +186,7 @@ LOGGING = {
 }
 
 # ── jobs ──
-PROCRASTINATE_ON_APP_READY = "acervo.journey.register"
-PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "journey"
+PROCRASTINATE_ON_APP_READY = "acervo.timetable.register"
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
 SILENCED_SYSTEM_CHECKS: list[str] = []

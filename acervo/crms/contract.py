@@ -151,7 +151,7 @@ class MediaLink:
 
     media_id: str
     """Our ULID, the key of the upsert."""
-    title: str
+    title: str = field(repr=False)
     url: str
     kind: str
     mime: str
@@ -160,7 +160,7 @@ class MediaLink:
     direction: Literal["in", "out"]
     received_at: datetime
     duration_s: float | None = None
-    chat: str | None = None
+    chat: str | None = field(default=None, repr=False)
     tags: tuple[str, ...] = ()
     transcript: str | None = field(default=None, repr=False)
     consent: str = "unknown"
@@ -185,7 +185,7 @@ class RecordState:
     media_id: str
     ref: RecordRef | None
     """None: it is not there."""
-    values: Mapping[str, str | None] = field(default_factory=dict)
+    values: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """Our field names (`title`, `url`, `sha256`, …) to what is stored now."""
     copies: int = 1
     """More than one: somebody or something doubled it."""

@@ -25,6 +25,7 @@ from acervo.base.errors import NeedsPerson
 KEY_BYTES = 32
 HEADER_BYTES = 40
 _SALT_BYTES = 32
+_PREFIX_BYTES = 7
 _TAG_BYTES = 16
 _SEGMENT_BYTES = 64 * 1024
 _PLAIN_BYTES = _SEGMENT_BYTES - _TAG_BYTES
@@ -34,10 +35,10 @@ _SEGMENTS_PER_READ = 16  # one request of at most 1 MiB to the store
 Read = Callable[[int, int], Awaitable[bytes]]
 
 
-class SealBroken(NeedsPerson):
-    """The stored bytes are not the ones we sealed. Restore this object from a backup of the store."""
+class ObjectDamaged(NeedsPerson):
+    """The stored bytes are not the ones we wrote. Restore this object from a backup of the store."""
 
-    code = "seal_broken"
+    code = "object_damaged"
 
 
 class Sealer:
@@ -47,8 +48,8 @@ class Sealer:
     """
 
     def __init__(self, key: bytes, aad: bytes) -> None:
-        salt, self._prefix = os.urandom(_SALT_BYTES), os.urandom(7)
-        self.header = bytes((HEADER_BYTES,)) + salt + self._prefix
+        self.header = bytes((HEADER_BYTES,)) + os.urandom(HEADER_BYTES - 1)
+        self._prefix = self.header[-_PREFIX_BYTES:]
         self._cipher = _cipher(key, aad, self.header)
         self._held = bytearray(_PLAIN_BYTES)
         self._held_bytes = 0
@@ -103,11 +104,11 @@ def sealed_size(plain_bytes: int) -> int:
 
 
 def plain_size(sealed_bytes: int) -> int:
-    """How many bytes a sealed object of this length holds. Raises SealBroken for a length no object can have."""
+    """How many bytes a sealed object of this length holds. Raises ObjectDamaged for a length no object can have."""
     segments = -(-sealed_bytes // _SEGMENT_BYTES)
     plain = sealed_bytes - HEADER_BYTES - segments * _TAG_BYTES
     if plain < 0 or sealed_size(plain) != sealed_bytes:
-        raise SealBroken(f"No sealed object is {sealed_bytes} bytes long.")
+        raise ObjectDamaged(f"No sealed object is {sealed_bytes} bytes long.")
     return plain
 
 
@@ -117,10 +118,10 @@ async def open_range(
     """Yield the plain bytes `start` to `stop`, in pieces of at most 1 MiB, touching only the segments they are in.
 
     `read(start, stop)` gives ciphertext; `header` and `sealed_bytes` come from our row, not from the store. A piece is
-    yielded only after it proved authentic. Raises SealBroken.
+    yielded only after it proved authentic. Raises ObjectDamaged.
     """
     if len(header) != HEADER_BYTES or header[0] != HEADER_BYTES:
-        raise SealBroken("The row has no readable seal header.")
+        raise ObjectDamaged("The row has no readable seal header.")
     plain_bytes = plain_size(sealed_bytes)
     stop = min(stop, plain_bytes)
     if start >= stop and plain_bytes:
@@ -132,8 +133,10 @@ async def open_range(
         end = min(first + _SEGMENTS_PER_READ, until + 1)
         sealed = await _read_exactly(read, first * _SEGMENT_BYTES, min(end * _SEGMENT_BYTES, sealed_bytes))
         if first == 0 and sealed[:HEADER_BYTES] != header:
-            raise SealBroken("The object does not begin with the header it was sealed with.")
-        parts = [_open_segment(cipher, header, sealed, i, i - first, is_last=i == last) for i in range(first, end)]
+            raise ObjectDamaged("The object does not begin with the header it was sealed with.")
+        parts = [
+            _open_segment(cipher, header, sealed, i, i - first, is_last=i == last) for i in range(first, end)
+        ]
         plain = b"".join(parts) if len(parts) > 1 else parts[0]
         offset = _plain_start(first)
         if offset < start or offset + len(plain) > stop:
@@ -148,15 +151,15 @@ def _open_segment(
     begin = position * _SEGMENT_BYTES + (HEADER_BYTES if index == 0 else 0)
     body = sealed[begin : (position + 1) * _SEGMENT_BYTES]
     try:
-        return cipher.decrypt(_nonce(header[-7:], index, is_last=is_last), body, None)
+        return cipher.decrypt(_nonce(header[-_PREFIX_BYTES:], index, is_last=is_last), body, None)
     except InvalidTag as error:
-        raise SealBroken(f"Segment {index} is not authentic.", segment=index) from error
+        raise ObjectDamaged(f"Segment {index} is not authentic.", segment=index) from error
 
 
 async def _read_exactly(read: Read, start: int, stop: int) -> memoryview:
     sealed = memoryview(await read(start, stop))
     if len(sealed) != stop - start:
-        raise SealBroken(f"The store gave {len(sealed)} bytes where {stop - start} were sealed.")
+        raise ObjectDamaged(f"The store gave {len(sealed)} bytes where {stop - start} were sealed.")
     return sealed
 
 

@@ -92,7 +92,7 @@ ALTER TABLE procrastinate_jobs SET (autovacuum_vacuum_scale_factor = 0.02, fillf
 class Migration(migrations.Migration):
     dependencies = [
         ("acervo", "0001_tables"),
-        ("procrastinate", "0001_initial"),
+        ("procrastinate", "0041_post_retry_failed_job"),
     ]
 
     operations = [

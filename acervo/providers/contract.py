@@ -8,7 +8,7 @@ The bytes themselves are fetched by `acervo.fetch`, which guards the socket for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,6 +64,7 @@ class AnnouncedFile:
     """A file the provider says it holds for us. sha256 is lower-case hex, whatever the provider sent."""
 
     provider_id: str
+    """Empty only together with `refusal`: a file the provider lost before it gave it an id."""
     kind: Kind
     mime: str | None = None
     sha256: str | None = None
@@ -210,6 +211,8 @@ class Resolved:
     mime: str | None = None
     sha256: str | None = None
     size_bytes: int | None = None
+    usage: Usage | None = None
+    """The allowance as told by this very answer, if it told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,20 +341,3 @@ class Provider(Protocol):
     async def check(self, session: aiohttp.ClientSession) -> Health:
         """Whether the connection is alive. Never raises for an answer of the provider."""
         ...
-
-
-def as_sequence(value: object) -> Sequence[Any]:
-    """A list from untrusted JSON, or nothing: parsers never raise on a wrong type."""
-    return value if isinstance(value, list) else ()
-
-
-def as_mapping(value: object) -> Mapping[str, Any]:
-    """An object from untrusted JSON, or nothing."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_text(value: object) -> str | None:
-    """A non-empty string from untrusted JSON, or None. NUL is removed: PostgreSQL cannot hold it."""
-    if not isinstance(value, str):
-        return None
-    return value.replace("\x00", "") or None

@@ -1,0 +1,35 @@
+"""Django's database from async code: a few threads with connections of their own that survive its restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connection
+from psycopg.conninfo import make_conninfo
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
+
+
+async def in_thread(do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run blocking database work beside the event loop. A connection that broke since is replaced first."""
+
+    @wraps(do)
+    def fresh(*inner: P.args, **named: P.kwargs) -> R:
+        close_old_connections()
+        return do(*inner, **named)
+
+    return await sync_to_async(fresh, thread_sensitive=False, executor=_threads)(*args, **kwargs)
+
+
+def conninfo() -> str:
+    """How others than Django reach the same database. Holds the password: never log it."""
+    known = connection.get_connection_params()
+    wanted = {name: known[name] for name in ("host", "port", "user", "password", "dbname") if known.get(name)}
+    return make_conninfo(**wanted)

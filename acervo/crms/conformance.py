@@ -1,0 +1,498 @@
+"""What every CRM connector must survive, against a simulated account that remembers: one suite for all.
+
+A connector's test file subclasses `ConnectorScenarios`, says how to build its `World`, and overrides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from acervo.base import ids
+from acervo.crms.contract import (
+    Connector,
+    ContactDraft,
+    CrmError,
+    CrmErrorKind,
+    MediaLink,
+    RecordRef,
+    WriteResult,
+)
+from acervo.crms.fields import drifted
+from acervo.crms.virtual_time import VirtualTime
+
+PHONE = "+551155550142"
+SECOND_PHONE = "+551155550143"
+SECRET_TEXT = "Minha senha do portão é 4471"  # noqa: S105  (words of a customer, to look for in logs)
+
+
+class World(ABC):
+    """A simulated account and our connection to it, as the scenarios see them. Values are strings by our own
+    field names (`title`, `phone_e164`, …); ids are the CRM's."""
+
+    time: VirtualTime
+    token: str
+    region = "BR"
+
+    @abstractmethod
+    def connector(self) -> Connector:
+        """A new connector of the same connection: nothing is remembered in the object but what was reported."""
+
+    @abstractmethod
+    def remember(self, options: Mapping[str, Any]) -> None:
+        """What `ensure_schema` reported, kept with the connection."""
+
+    @abstractmethod
+    def add_contact(self, **values: str) -> str:
+        """Somebody types a contact in: `phone`, `mobile`, `first_name`, `last_name`."""
+
+    @abstractmethod
+    def contacts(self) -> Mapping[str, Mapping[str, str]]: ...
+
+    @abstractmethod
+    def merge(self, winner_id: str, loser_id: str) -> None: ...
+
+    @abstractmethod
+    def delete_contact(self, contact_id: str) -> None: ...
+
+    @abstractmethod
+    def add_deal(self, contact_id: str, title: str) -> str: ...
+
+    @abstractmethod
+    def records(self, media_id: str) -> Sequence[str]:
+        """Ids of the live records of this file: more than one is a duplicate."""
+
+    @abstractmethod
+    def contacts_of(self, record_id: str) -> Sequence[str]: ...
+
+    @abstractmethod
+    def everything_live(self) -> str:
+        """All values of all live records, to look for text that should not be there."""
+
+    @abstractmethod
+    def retitle(self, record_id: str, title: str) -> None:
+        """Somebody changes the title in the CRM."""
+
+    @abstractmethod
+    def delete_record(self, record_id: str) -> None: ...
+
+    @abstractmethod
+    def lose_next_answer(self) -> None:
+        """The next write of a file is done, but its answer never arrives."""
+
+    @abstractmethod
+    def revoke_after(self, writes: int) -> None:
+        """After so many more writes of files the token is no longer accepted."""
+
+    @abstractmethod
+    def accept_token(self) -> None: ...
+
+    @abstractmethod
+    def fields_made(self) -> int:
+        """How many fields and objects there are."""
+
+    @abstractmethod
+    def limits(self) -> Mapping[str, tuple[int, int]]:
+        """For each limit of the CRM: the most that came in its window, and what it allows."""
+
+    def settle(self) -> None:
+        """The search index catches up."""
+        self.time.advance(60)
+
+
+def an_item(media_id: str | None = None, **changes: Any) -> MediaLink:
+    """A voice note like many."""
+    media_id = media_id or ids.text(ids.new())
+    item = MediaLink(
+        media_id=media_id,
+        title="Voice note 0:42",
+        url=f"https://acervo.example/f/{media_id}",
+        kind="voice",
+        mime="audio/ogg",
+        size_bytes=98_304,
+        sha256="3f" * 32,
+        direction="in",
+        received_at=datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC),
+        duration_s=42.4,
+        chat="Ana Souza",
+        tags=("orçamento", "urgente"),
+        consent="granted",
+    )
+    return replace(item, **changes)
+
+
+def a_draft(phone: str | None = PHONE, **changes: Any) -> ContactDraft:
+    return replace(ContactDraft(phone=phone, person_id=ids.text(ids.new()), first_name="Ana"), **changes)
+
+
+class ConnectorScenarios:
+    """The suite. `plan` is the model the simulated account allows."""
+
+    plan = "object"
+    storm_items = 1000
+    storm_batch = 1
+    """Items per call in the storm; a connector that writes one by one anyway is asked for more at once."""
+
+    def make_world(self) -> World:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def world(self) -> World:
+        return self.make_world()
+
+    async def ready(self, world: World) -> Connector:
+        report = await world.connector().ensure_schema()
+        world.remember(report.options)
+        return world.connector()
+
+    async def a_contact(self, world: World, connector: Connector, phone: str = PHONE) -> RecordRef:
+        ref = await connector.upsert_contact(a_draft(phone))
+        assert ref.object_type == "contact"
+        return ref
+
+    # --- the account ---
+
+    async def test_check_says_which_account_this_is(self, world: World) -> None:
+        info = await world.connector().check()
+        assert info.account_id
+        assert info.name
+
+    async def test_a_dry_run_reports_and_makes_nothing(self, world: World) -> None:
+        before = world.fields_made()
+        report = await world.connector().ensure_schema(dry_run=True)
+        assert report.created
+        assert world.fields_made() == before
+
+    async def test_the_schema_is_made_once_however_often_it_is_asked_for(self, world: World) -> None:
+        first = await world.connector().ensure_schema()
+        made = world.fields_made()
+        second = await world.connector().ensure_schema()
+        assert first.created
+        assert not second.created
+        assert set(second.existing) >= set(first.created)
+        assert not second.conflicts
+        assert second.options == first.options
+        assert world.fields_made() == made
+
+    async def test_the_schema_is_made_once_when_two_ask_at_the_same_time(self, world: World) -> None:
+        await asyncio.gather(world.connector().ensure_schema(), world.connector().ensure_schema())
+        made = world.fields_made()
+        await world.connector().ensure_schema()
+        assert world.fields_made() == made
+
+    async def test_the_model_follows_the_plan(self, world: World) -> None:
+        assert (await world.connector().capabilities()).model == self.plan
+        assert (await (await self.ready(world)).capabilities()).model == self.plan
+
+    # --- people ---
+
+    async def test_an_unknown_number_finds_nobody(self, world: World) -> None:
+        connector = await self.ready(world)
+        world.add_contact(first_name="Bruno", phone=SECOND_PHONE)
+        world.settle()
+        assert not await connector.find_contacts(PHONE)
+
+    @pytest.mark.parametrize(
+        "typed", [PHONE, "(11) 5555-0142", "11 5555 0142", "+55 (11) 5555-0142", "0055 11 5555-0142"]
+    )
+    @pytest.mark.parametrize("where", ["phone", "mobile"])
+    async def test_a_number_is_found_however_it_was_typed(self, world: World, typed: str, where: str) -> None:
+        connector = await self.ready(world)
+        contact_id = world.add_contact(first_name="Ana", **{where: typed})
+        world.settle()
+        assert [match.ref.record_id for match in await connector.find_contacts(PHONE)] == [contact_id]
+
+    async def test_brazils_ninth_digit_does_not_hide_a_contact(self, world: World) -> None:
+        """Area code 20 is not given out in Brazil."""
+        connector = await self.ready(world)
+        old = world.add_contact(phone="(20) 8555-0142")
+        world.settle()
+        assert [match.ref.record_id for match in await connector.find_contacts("+5520985550142")] == [old]
+
+    async def test_mexicos_old_one_does_not_hide_a_contact(self, world: World) -> None:
+        connector = await self.ready(world)
+        plain = world.add_contact(phone="+52 55 5555 0142")
+        world.settle()
+        assert [match.ref.record_id for match in await connector.find_contacts("+5215555550142")] == [plain]
+
+    async def test_the_same_digits_in_another_country_are_somebody_else(self, world: World) -> None:
+        connector = await self.ready(world)
+        world.add_contact(phone="+1 415 555 0142")
+        world.settle()
+        assert not await connector.find_contacts("+554155550142")
+
+    async def test_two_contacts_with_one_number_are_both_shown_and_neither_is_touched(self, world: World) -> None:
+        connector = await self.ready(world)
+        both = {world.add_contact(first_name="Ana", phone=PHONE), world.add_contact(mobile="(11) 5555-0142")}
+        world.settle()
+        matches = await connector.find_contacts(PHONE)
+        assert {match.ref.record_id for match in matches} == both
+        assert not any(match.is_stamped for match in matches)
+        assert not any(values.get("phone_e164") for values in world.contacts().values())
+
+    async def test_a_contact_of_ours_is_found_before_the_index_knows_it(self, world: World) -> None:
+        connector = await self.ready(world)
+        ref = await self.a_contact(world, connector)
+        (match,) = await connector.find_contacts(PHONE)
+        assert match.ref == ref
+        assert match.is_stamped
+
+    async def test_creating_a_contact_again_is_the_same_contact(self, world: World) -> None:
+        connector = await self.ready(world)
+        draft = a_draft()
+        refs = [await connector.upsert_contact(draft) for _ in range(3)]
+        assert len({ref.record_id for ref in refs}) == 1
+        assert len(world.contacts()) == 1
+
+    async def test_a_person_without_a_number_is_kept_by_our_id_and_stamped_later(self, world: World) -> None:
+        connector = await self.ready(world)
+        draft = a_draft(phone=None)
+        ref = await connector.upsert_contact(draft)
+        assert await connector.upsert_contact(draft) == ref
+        assert await connector.upsert_contact(replace(draft, phone=PHONE)) == ref
+        (match,) = await connector.find_contacts(PHONE)
+        assert match.ref == ref
+
+    async def test_a_found_contact_is_stamped_and_what_people_wrote_stays(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact_id = world.add_contact(first_name="Dona Ana", phone="(11) 5555-0142")
+        world.settle()
+        (match,) = await connector.find_contacts(PHONE)
+        draft = a_draft(
+            first_name="ana 🌸",
+            last_name="Souza",
+            last_media_url="https://acervo.example/f/1",
+            last_media_at=datetime(2026, 11, 23, tzinfo=UTC),
+            media_count=7,
+            consent="granted",
+        )
+        assert (await connector.upsert_contact(draft, known=match.ref)).record_id == contact_id
+        values = world.contacts()[contact_id]
+        assert values["first_name"] == "Dona Ana"
+        assert not values.get("last_name")
+        assert values["phone"] == "(11) 5555-0142"
+        assert values["phone_e164"] == PHONE
+        assert values["media_count"] == "7"
+        assert values["consent"] == "granted"
+
+    async def test_a_merged_contact_answers_its_survivor_and_takes_the_files(self, world: World) -> None:
+        connector = await self.ready(world)
+        old = await self.a_contact(world, connector)
+        survivor_id = world.add_contact(first_name="Ana Souza", phone="+55 11 5555-0199")
+        world.merge(survivor_id, old.record_id)
+        now = await connector.upsert_contact(a_draft(media_count=2), known=old)
+        assert now.record_id == survivor_id
+        assert world.contacts()[survivor_id]["phone_e164"] == PHONE
+        late = an_item(contact=old)
+        (result,) = await connector.upsert_media([late])
+        assert result.ref
+        assert world.contacts_of(result.ref.record_id) == [survivor_id]
+
+    async def test_a_contact_deleted_in_the_crm_is_not_made_again(self, world: World) -> None:
+        connector = await self.ready(world)
+        ref = await self.a_contact(world, connector)
+        world.delete_contact(ref.record_id)
+        with pytest.raises(CrmError) as refusal:
+            await connector.upsert_contact(a_draft(), known=ref)
+        assert refusal.value.kind is CrmErrorKind.NOT_FOUND
+        assert not world.contacts()
+
+    async def test_open_deals_are_offered_and_can_be_tied(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        deal_id = world.add_deal(contact.record_id, "Reforma da cozinha")
+        (related,) = await connector.find_related(contact)
+        assert (related.ref.object_type, related.ref.record_id) == ("deal", deal_id)
+        assert related.is_open
+        (result,) = await connector.upsert_media([an_item(contact=contact)])
+        assert result.ref
+        await connector.link(result.ref, [related.ref])
+        await connector.link(result.ref, [related.ref])
+
+    # --- files ---
+
+    async def test_a_file_written_three_times_with_a_lost_answer_is_one_record(self, world: World) -> None:
+        connector = await self.ready(world)
+        item = an_item(contact=await self.a_contact(world, connector))
+        world.lose_next_answer()
+        (lost,) = await connector.upsert_media([item])
+        results = [(await world.connector().upsert_media([item]))[0] for _ in range(2)]
+        if lost.error:
+            assert lost.error.kind is CrmErrorKind.UNKNOWN_OUTCOME
+            assert lost.error.is_retryable
+        assert not any(result.error for result in results)
+        (record_id,) = world.records(item.media_id)
+        assert {result.ref.record_id for result in results if result.ref} == {record_id}
+        assert world.contacts_of(record_id) == [item.contact.record_id]  # type: ignore[union-attr]
+
+    async def test_results_come_one_per_item_and_in_order(self, world: World) -> None:
+        connector = await self.ready(world)
+        contacts = [await self.a_contact(world, connector, phone) for phone in (PHONE, SECOND_PHONE)]
+        items = [an_item(contact=contacts[n % 2], title=f"Picture {n}") for n in range(12)]
+        results = await connector.upsert_media(items)
+        assert [result.media_id for result in results] == [item.media_id for item in items]
+        assert all(result.created and result.ref and not result.error for result in results)
+        for item, state in zip(items, await connector.read_media(items), strict=True):
+            assert state.media_id == item.media_id
+            assert not drifted(item, state)
+
+    async def test_one_bad_item_does_not_spoil_the_others(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        gone = RecordRef("contact", "999999999")
+        good = [an_item(contact=contact) for _ in range(8)]
+        bad = an_item(contact=gone)
+        items = [*good[:5], bad, *good[5:]]
+        results = {result.media_id: result for result in await connector.upsert_media(items)}
+        assert not any(results[item.media_id].error for item in good)
+        error = results[bad.media_id].error
+        assert error
+        assert not error.is_retryable
+        assert all(len(world.records(item.media_id)) == 1 for item in good)
+
+    async def test_a_later_write_changes_the_same_record(self, world: World) -> None:
+        connector = await self.ready(world)
+        item = an_item(contact=await self.a_contact(world, connector))
+        (first,) = await connector.upsert_media([item])
+        changed = replace(item, title="Voice note, answered", tags=(), known_ref=first.ref)
+        (second,) = await connector.upsert_media([changed])
+        assert second.ref == first.ref
+        assert not second.created
+        (state,) = await connector.read_media([changed])
+        assert not drifted(changed, state)
+
+    async def test_words_of_strangers_stay_words(self, world: World) -> None:
+        connector = await self.ready(world)
+        hostile = '"><script>alert(1)</script> & <a href=x> wa-media:' + "0" * 26
+        contact = await self.a_contact(world, connector)
+        item = an_item(contact=contact, title=hostile, chat=hostile, transcript=f"{hostile}\nsecond line: yes")
+        (result,) = await connector.upsert_media([item])
+        assert not result.error
+        (state,) = await connector.read_media([item])
+        assert not drifted(item, state)
+        assert state.values["transcript"] == item.transcript
+
+    async def test_a_text_longer_than_any_field_is_cut_and_still_agrees(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        item = an_item(contact=contact, title="á" * 400, chat="&" * 400, transcript="<&>" * 20_000)
+        (result,) = await connector.upsert_media([item])
+        assert not result.error
+        (state,) = await connector.read_media([item])
+        assert not drifted(item, state)
+
+    async def test_drift_is_read_back(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        items = [an_item(contact=contact) for _ in range(4)]
+        results = await connector.upsert_media(items)
+        changed, cleared, deleted, kept = (
+            replace(item, known_ref=result.ref) for item, result in zip(items, results, strict=True)
+        )
+        assert changed.known_ref
+        assert cleared.known_ref
+        assert deleted.known_ref
+        world.retitle(changed.known_ref.record_id, "Something else")
+        world.retitle(cleared.known_ref.record_id, "")
+        world.delete_record(deleted.known_ref.record_id)
+        states = await connector.read_media([changed, cleared, deleted, kept])
+        assert drifted(changed, states[0]) == ("title",)
+        assert drifted(cleared, states[1]) == ("title",)
+        assert states[2].ref is None
+        assert states[2].copies == 0
+        assert states[3].ref == kept.known_ref
+        assert not drifted(kept, states[3])
+
+    async def test_an_erased_file_leaves_no_text_behind(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        item = an_item(contact=contact, title="Exame da Ana", transcript=SECRET_TEXT)
+        kept = an_item(contact=contact)
+        (result, _) = await connector.upsert_media([item, kept])
+        assert result.ref
+        outcome = await connector.erase_media(result.ref)
+        assert outcome.outcome in {"done", "partial"}
+        assert bool(outcome.left) == (outcome.outcome == "partial")
+        assert SECRET_TEXT not in world.everything_live()
+        assert not world.records(item.media_id)
+        assert len(world.records(kept.media_id)) == 1
+        again = await connector.erase_media(result.ref)
+        assert again.outcome == outcome.outcome
+
+    # --- trouble ---
+
+    async def test_a_storm_stays_under_every_limit_and_loses_nothing(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector) if self.plan == "activity" else None
+        items = [an_item(contact=contact) for _ in range(self.storm_items)]
+        batches = [items[n : n + self.storm_batch] for n in range(0, len(items), self.storm_batch)]
+        await asyncio.gather(*(self._deliver(world, batch) for batch in batches))
+        assert all(len(world.records(item.media_id)) == 1 for item in items)
+        for name, (peak, allowed) in world.limits().items():
+            assert peak <= allowed, f"{name}: {peak} of {allowed}"
+        assert any(peak > 0.5 * allowed for peak, allowed in world.limits().values())
+
+    async def _deliver(self, world: World, items: Sequence[MediaLink]) -> None:
+        """As a job would: what may be tried again is tried again, when the CRM said so."""
+        left = list(items)
+        while left:
+            results = await world.connector().upsert_media(left)
+            errors = {result.media_id: result.error for result in results if result.error}
+            assert all(error.is_retryable for error in errors.values())
+            left = [item for item in left if item.media_id in errors]
+            if left:
+                await world.time.sleep(max(error.retry_after_s or 1.0 for error in errors.values()))
+
+    async def test_access_lost_in_the_middle_loses_nothing(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        items = [an_item(contact=contact) for _ in range(10)]
+        world.revoke_after(2)
+        results: list[WriteResult] = []
+        for item in items:
+            results += await connector.upsert_media([item])
+        errors = [result.error for result in results if result.error]
+        assert 0 < len(errors) < 10
+        assert {error.kind for error in errors} <= {CrmErrorKind.AUTH_EXPIRED, CrmErrorKind.AUTH_REVOKED}
+        world.accept_token()
+        again = await world.connector().upsert_media(items)
+        assert not any(result.error for result in again)
+        assert all(len(world.records(item.media_id)) == 1 for item in items)
+
+    async def test_no_secret_phone_or_text_shows_in_errors_reprs_or_logs(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        seen: list[Any] = [connector, a_draft(), await connector.find_contacts(PHONE)]
+        item = an_item(contact=contact, kind="hologram", transcript=SECRET_TEXT)
+        seen += [item, *(await connector.upsert_media([item, an_item(contact=RecordRef("contact", "999"))]))]
+        world.delete_contact(contact.record_id)
+        for call in (connector.upsert_contact(a_draft(), known=contact), connector.find_contacts(SECOND_PHONE)):
+            try:
+                seen.append(await call)
+            except CrmError as error:
+                seen += [error, error.detail, error.vendor_code, error.__cause__]
+        world.revoke_after(0)
+        seen += await connector.upsert_media([item])
+        errors = [one.error for one in seen if isinstance(one, WriteResult) and one.error]
+        assert errors
+        logged = [(record.getMessage(), vars(record)) for record in caplog.records]
+        shown = "\n".join(map(repr, [*seen, *errors, *(vars(error) for error in errors), logged]))
+        for secret in (world.token, PHONE, PHONE.lstrip("+"), SECOND_PHONE.lstrip("+"), SECRET_TEXT):
+            assert secret not in shown
+
+    def test_no_scenario_is_overridden(self) -> None:
+        for name in (name for name in vars(ConnectorScenarios) if name.startswith("test_")):
+            ours = getattr(type(self), name)
+            marks = getattr(ours, "pytestmark", [])
+            is_excused = any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
+            assert ours is getattr(ConnectorScenarios, name) or is_excused, f"{name} is overridden"

@@ -1,0 +1,178 @@
+"""The contract, kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import httpx
+
+from acervo.crms.contract import (
+    AccountInfo,
+    Capabilities,
+    ContactDraft,
+    ContactMatch,
+    CrmCredentials,
+    CrmError,
+    CrmErrorKind,
+    EraseResult,
+    MediaLink,
+    RecordRef,
+    RecordState,
+    RelatedRef,
+    SchemaReport,
+    WriteResult,
+)
+from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeRecord
+from acervo.crms.fields import CONTACT_FIELDS, KINDS, MEDIA_FIELDS, canonical, moment, written
+from acervo.crms.pace import Pace, RollingLimit
+from acervo.crms.phones import is_same_line
+
+_TYPED = ("phone", "mobile")
+
+
+class FakeCrm:
+    """Its account is found by token and made when there is none yet."""
+
+    kind: ClassVar[str] = "fake"
+    name: ClassVar[str] = "Simulated CRM"
+    secret_names: ClassVar[tuple[str, ...]] = ("token",)
+
+    def __init__(
+        self, credentials: CrmCredentials, http: httpx.AsyncClient | None = None, *, pace: Pace | None = None
+    ) -> None:
+        token = credentials.secrets["token"]
+        self.account = ACCOUNTS.get(token) or FakeAccount(token)
+        self._pace = pace or Pace({"burst": RollingLimit(1_000_000, 10)})
+
+    async def check(self) -> AccountInfo:
+        await self._knock()
+        return AccountInfo(account_id="fake", name=self.name, api_version="1")
+
+    async def capabilities(self) -> Capabilities:
+        return Capabilities(self.account.model, relates_to=("contact", "deal"))
+
+    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+        await self._knock()
+        wanted = [f"contact.{field.name}" for field in CONTACT_FIELDS] + [
+            f"media.{field.name}" for field in MEDIA_FIELDS
+        ]
+        created = tuple(name for name in wanted if name not in self.account.fields)
+        existing = tuple(name for name in wanted if name in self.account.fields)
+        if not dry_run:
+            self.account.fields |= set(created)
+        return SchemaReport(created=created, existing=existing, options={"model": self.account.model})
+
+    async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
+        await self._knock()
+        contacts = self.account.live("contact")
+        if stamped := [one for one in contacts if is_same_line(one.values.get("phone_e164"), phone)]:
+            return [_match(one, "phone_e164") for one in stamped]
+        held = ((one, name) for one in contacts for name in _TYPED if is_same_line(one.values.get(name), phone))
+        return [_match(one, name) for one, name in dict(reversed(list(held))).items()]
+
+    async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
+        await self._knock()
+        if known:
+            record = self.account.get("contact", known.record_id)
+        else:
+            record = self._ours(draft) or self.account.add("contact", {})
+        _complete(record, draft)
+        return RecordRef("contact", record.id)
+
+    async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
+        return [await self._write(item) for item in items]
+
+    async def read_media(self, items: Sequence[MediaLink]) -> Sequence[RecordState]:
+        await self._knock()
+        return [self._state(item) for item in items]
+
+    async def link(self, media: RecordRef, to: Sequence[RecordRef]) -> None:
+        await self._knock()
+        record = self.account.get("media", media.record_id)
+        for ref in to:
+            self.account.tie(record, self.account.get(ref.object_type, ref.record_id))
+
+    async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
+        await self._knock()
+        tied = self.account.get("contact", contact.record_id).tied_to
+        return [
+            RelatedRef(RecordRef("deal", deal.id), title=deal.values["title"])
+            for deal in self.account.live("deal")
+            if deal.id in tied
+        ]
+
+    async def erase_media(self, media: RecordRef) -> EraseResult:
+        await self._knock()
+        record = self.account.records.get(media.record_id)
+        if record:
+            record.values.clear()
+            record.is_live = False
+        return EraseResult("done")
+
+    async def _knock(self) -> None:
+        await self._pace.take(("burst",), until=self._pace.now() + 25)
+        self.account.knock()
+
+    async def _write(self, item: MediaLink) -> WriteResult:
+        try:
+            await self._knock()
+            self.account.before_write()
+            if item.kind not in KINDS:
+                raise CrmError(CrmErrorKind.VALIDATION, "kind is not one of the options")
+            contact = self.account.get("contact", item.contact.record_id) if item.contact else None
+            record = next(iter(self._copies(item)), None)
+            created = record is None
+            record = record or self.account.add("media", {})
+            record.values = written(item)
+            if contact:
+                self.account.tie(record, contact)
+            self.account.after_write()
+        except CrmError as error:
+            return WriteResult(item.media_id, error=error)
+        return WriteResult(item.media_id, ref=RecordRef("media", record.id), created=created)
+
+    def _copies(self, item: MediaLink) -> list[FakeRecord]:
+        return [one for one in self.account.live("media") if one.values.get("media_id") == item.media_id]
+
+    def _state(self, item: MediaLink) -> RecordState:
+        copies = self._copies(item)
+        if not copies:
+            return RecordState(item.media_id, ref=None, copies=0)
+        ref = RecordRef("media", copies[0].id)
+        return RecordState(item.media_id, ref=ref, values=canonical(copies[0].values), copies=len(copies))
+
+    def _ours(self, draft: ContactDraft) -> FakeRecord | None:
+        keys = {("phone_e164", draft.phone), ("person_id", draft.person_id)}
+        return next(
+            (one for one in self.account.live("contact") if any(v and one.values.get(k) == v for k, v in keys)),
+            None,
+        )
+
+
+def _match(record: FakeRecord, matched_on: str) -> ContactMatch:
+    return ContactMatch(
+        RecordRef("contact", record.id),
+        name=record.values.get("first_name"),
+        matched_on=matched_on,
+        is_stamped=bool(record.values.get("phone_e164")),
+    )
+
+
+def _complete(record: FakeRecord, draft: ContactDraft) -> None:
+    values = record.values
+    if not values.get("first_name") and not values.get("last_name"):
+        values |= {"first_name": draft.first_name or "", "last_name": draft.last_name or ""}
+    if draft.phone and not values.get("phone_e164"):
+        values["phone_e164"] = draft.phone
+    if draft.phone and not any(values.get(name) for name in _TYPED):
+        values["phone"] = draft.phone
+    if not draft.phone:
+        values["person_id"] = draft.person_id
+    rolled_up = {
+        "last_media_url": draft.last_media_url,
+        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "media_count": None if draft.media_count is None else str(draft.media_count),
+        "consent": draft.consent,
+    }
+    values |= {name: value for name, value in rolled_up.items() if value is not None}

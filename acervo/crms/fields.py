@@ -1,0 +1,172 @@
+"""The fields every CRM gets, once: names, types, labels in three languages, and what we write into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from acervo.crms.contract import MediaLink, RecordState
+
+FieldType = Literal["text", "long_text", "number", "moment", "choice"]
+
+TITLE_LIMIT = 120
+URL_LIMIT = 200
+TEXT_LIMIT = 255
+CONSENT = ("unknown", "granted", "denied", "withdrawn")
+KINDS = ("voice", "audio", "video", "image", "sticker", "document")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of ours. Labels: at most 25 characters, letters, digits and spaces (Zoho's rule, the tightest)."""
+
+    name: str
+    type: FieldType
+    en: str
+    pt: str
+    es: str
+    choices: tuple[str, ...] = ()
+    is_unique: bool = False
+
+    def label(self, language: str) -> str:
+        """In the language of the people who use the CRM; English for one we do not have."""
+        return {"pt": self.pt, "es": self.es}.get(language[:2].lower(), self.en)
+
+
+MEDIA_FIELDS = (
+    Field("media_id", "text", "Media id", "Id da mídia", "Id del archivo", is_unique=True),
+    Field("title", "text", "Title", "Título", "Título"),
+    Field("url", "text", "Open in Acervo", "Abrir no Acervo", "Abrir en Acervo"),
+    Field("kind", "choice", "Type", "Tipo", "Tipo", choices=KINDS),
+    Field("mime", "text", "Format", "Formato", "Formato"),
+    Field("size_bytes", "number", "Size in bytes", "Tamanho em bytes", "Tamaño en bytes"),
+    Field("duration_s", "number", "Duration in seconds", "Duração em segundos", "Duración en segundos"),
+    Field("chat", "text", "Chat", "Conversa", "Conversación"),
+    Field("direction", "choice", "Direction", "Direção", "Dirección", choices=("in", "out")),
+    Field("received_at", "moment", "Received", "Recebido", "Recibido"),
+    Field("tags", "text", "Tags", "Etiquetas", "Etiquetas"),
+    Field("transcript", "long_text", "Transcript", "Transcrição", "Transcripción"),
+    Field("consent", "choice", "Consent", "Consentimento", "Consentimiento", choices=CONSENT),
+    Field("sha256", "text", "Checksum SHA 256", "Checksum SHA 256", "Checksum SHA 256"),
+)
+
+CONTACT_FIELDS = (
+    Field(
+        "phone_e164", "text", "WhatsApp number", "Número do WhatsApp", "Número de WhatsApp", is_unique=True
+    ),
+    Field(
+        "person_id",
+        "text",
+        "Acervo person id",
+        "Id da pessoa no Acervo",
+        "Id de persona Acervo",
+        is_unique=True,
+    ),
+    Field(
+        "last_media_url", "text", "Last WhatsApp file", "Último arquivo WhatsApp", "Último archivo WhatsApp"
+    ),
+    Field(
+        "last_media_at", "moment", "Last WhatsApp file date", "Data do último arquivo", "Fecha último archivo"
+    ),
+    Field("media_count", "number", "WhatsApp files", "Arquivos do WhatsApp", "Archivos de WhatsApp"),
+    Field(
+        "consent",
+        "choice",
+        "WhatsApp consent",
+        "Consentimento WhatsApp",
+        "Consentimiento WhatsApp",
+        choices=CONSENT,
+    ),
+)
+
+CHOICE_LABELS = {
+    "voice": ("Voice note", "Áudio de voz", "Nota de voz"),
+    "audio": ("Audio", "Áudio", "Audio"),
+    "video": ("Video", "Vídeo", "Video"),
+    "image": ("Picture", "Imagem", "Imagen"),
+    "sticker": ("Sticker", "Figurinha", "Sticker"),
+    "document": ("Document", "Documento", "Documento"),
+    "in": ("Received", "Recebido", "Recibido"),
+    "out": ("Sent", "Enviado", "Enviado"),
+    "unknown": ("Unknown", "Desconhecido", "Desconocido"),
+    "granted": ("Granted", "Concedido", "Concedido"),
+    "denied": ("Denied", "Negado", "Denegado"),
+    "withdrawn": ("Withdrawn", "Retirado", "Retirado"),
+}
+
+
+def choice_label(choice: str, language: str) -> str:
+    """How a choice is shown in the CRM; the stored value is the same in every language."""
+    english, portuguese, spanish = CHOICE_LABELS[choice]
+    return {"pt": portuguese, "es": spanish}.get(language[:2].lower(), english)
+
+
+def written(item: MediaLink, *, max_text: int = 30_000) -> dict[str, str]:
+    """What the CRM shall hold for this file, by our field names, in one form for all CRMs: numbers without
+    fraction, moments as ISO 8601 in UTC to the second, nothing as an empty string."""
+    return {
+        "media_id": item.media_id,
+        "title": _line(item.title, TITLE_LIMIT),
+        "url": item.url,
+        "kind": item.kind,
+        "mime": _line(item.mime, TEXT_LIMIT),
+        "size_bytes": str(item.size_bytes),
+        "duration_s": "" if item.duration_s is None else str(round(item.duration_s)),
+        "chat": _line(item.chat or "", TEXT_LIMIT),
+        "direction": item.direction,
+        "received_at": moment(item.received_at),
+        "tags": _line("; ".join(item.tags), TEXT_LIMIT),
+        "transcript": cut((item.transcript or "").strip(), max_text),
+        "consent": item.consent,
+        "sha256": item.sha256,
+    }
+
+
+def drifted(item: MediaLink, state: RecordState, *, max_text: int = 30_000) -> tuple[str, ...]:
+    """The fields that no longer hold what we wrote. A field the connector does not read back is not judged."""
+    expected = written(item, max_text=max_text)
+    return tuple(
+        name for name, value in state.values.items() if name in expected and (value or "") != expected[name]
+    )
+
+
+def moment(value: datetime) -> str:
+    """ISO 8601 in UTC to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def canonical(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Values read from a CRM in the form of `written`: `42.0` is `42`, moments lose their fraction."""
+    types = {field.name: field.type for field in MEDIA_FIELDS}
+    return {name: _canonical(types.get(name, "text"), value) for name, value in values.items()}
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters; an ellipsis tells that something is missing."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _line(text: str, limit: int) -> str:
+    return cut(" ".join(text.split()), limit)
+
+
+def _canonical(type_: FieldType, value: str | None) -> str | None:
+    if not value:
+        return None
+    try:
+        if type_ == "number":
+            return str(round(float(value)))
+        if type_ == "moment":
+            return moment(_read_moment(value))
+    except ValueError:
+        return value  # somebody wrote something else there: shown as it is, so that it counts as drift
+    return value
+
+
+def _read_moment(value: str) -> datetime:
+    if value.isdigit():
+        return datetime.fromtimestamp(int(value) / 1000, UTC)
+    at = datetime.fromisoformat(value)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,164 @@
+"""The one HTTP core under every connector: pace, safe retries, auth header, error map, no secrets anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import httpx
+
+from acervo.crms.contract import CrmError, CrmErrorKind
+from acervo.crms.pace import Pace
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_S = 30.0
+HOLD_S = 25.0
+"""The longest one call may wait in all, so that a job never blocks its worker for a CRM's sake. A longer wait
+becomes a CrmError with `retry_after_s`, and the job comes back later."""
+ATTEMPTS = 4
+
+Effect = Literal["read", "repeatable", "once"]
+"""What sending a request twice does: nothing, the same as once, or a second record."""
+EFFECTS: Mapping[str, Effect] = {
+    "GET": "read",
+    "PUT": "repeatable",
+    "PATCH": "repeatable",
+    "DELETE": "repeatable",
+    "POST": "once",
+}
+NOT_DONE = frozenset({CrmErrorKind.RATE_LIMITED, CrmErrorKind.LOCKED, CrmErrorKind.UNAVAILABLE})
+"""Kinds that say nothing happened at the other side: the same request may go out again.
+UNKNOWN_OUTCOME is never among them: whoever called must look first."""
+
+
+class CrmHttp:
+    """JSON calls to one account. `read_error` turns an answer that is not 2xx into a CrmError.
+    It must quote nothing of the answer but code words: vendors repeat what we sent, phone numbers included."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        token: str,
+        pace: Pace,
+        read_error: Callable[[httpx.Response], CrmError],
+        usage_headers: Mapping[str, str],
+    ) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._pace = pace
+        self._read_error = read_error
+        self._usage_headers = usage_headers
+        self.usage: dict[str, int] = {}
+        """What the last answer said is left of our allowance."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str | int] | None = None,
+        effect: Effect | None = None,
+        lanes: Sequence[str] = ("burst",),
+    ) -> Any:
+        """The decoded answer ({} when empty). Raises CrmError only.
+
+        `effect` is known by method; a POST that searches, reads or upserts says so itself. The first lane is the one that waits when the CRM answers that it is too much.
+        """
+        effect = effect or EFFECTS[method]
+        until = self._pace.now() + HOLD_S
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._pace.take(lanes, until=until)
+            try:
+                return await self._once(method, path, json=json, params=params, effect=effect)
+            except CrmError as error:
+                self._log_refusal(error, method, attempt)
+                await self._wait_or_raise(error, attempt, until, lanes[0])
+        raise AssertionError("the last attempt raises")
+
+    async def _wait_or_raise(self, error: CrmError, attempt: int, until: float, lane: str) -> None:
+        wait_s = error.retry_after_s
+        if wait_s is None:
+            wait_s = 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311  (spreads retries, no secret)
+        if error.kind is CrmErrorKind.RATE_LIMITED:
+            self._pace.block(lane, wait_s)
+        if error.kind not in NOT_DONE or attempt == ATTEMPTS or self._pace.now() + wait_s > until:
+            raise error
+        await self._pace.sleep(wait_s)
+
+    async def _once(
+        self, method: str, path: str, *, json: Any, params: Mapping[str, str | int] | None, effect: Effect
+    ) -> Any:
+        try:
+            response = await self._http.request(
+                method,
+                self._base_url + path,
+                json=json,
+                params=params,
+                headers=self._headers,
+                timeout=REQUEST_TIMEOUT_S,
+                follow_redirects=False,
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise CrmError(CrmErrorKind.UNAVAILABLE, "could not be reached") from error
+        except httpx.HTTPError as error:
+            detail = (
+                "no answer in time" if isinstance(error, httpx.TimeoutException) else "the connection broke"
+            )
+            raise CrmError(_kind_after_sending(effect), detail) from error
+        self._remember_usage(response)
+        if response.is_success:
+            return _decoded(response, effect)
+        raise self._refusal(response, effect)
+
+    def _refusal(self, response: httpx.Response, effect: Effect) -> CrmError:
+        error = self._read_error(response)
+        if response.status_code >= 500 and effect == "once":
+            # A gateway's 502 or 504 does not say whether the write behind it was done.
+            error.kind = CrmErrorKind.UNKNOWN_OUTCOME
+        return error
+
+    def _remember_usage(self, response: httpx.Response) -> None:
+        for name, header in self._usage_headers.items():
+            if (value := response.headers.get(header, "")).isdigit():
+                self.usage[name] = int(value)
+
+    def _log_refusal(self, error: CrmError, method: str, attempt: int) -> None:
+        log.warning(
+            "crm.refused",
+            extra={
+                "kind": str(error.kind),
+                "status": error.status,
+                "method": method,
+                "vendor_code": error.vendor_code,
+                "correlation_id": error.correlation_id,
+                "attempt": attempt,
+            },
+        )
+
+
+def connection_key(base_url: str, token: str) -> str:
+    """Names a connection for `shared_pace` without holding its token."""
+    return hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()
+
+
+def _kind_after_sending(effect: Effect) -> CrmErrorKind:
+    return CrmErrorKind.UNAVAILABLE if effect == "read" else CrmErrorKind.UNKNOWN_OUTCOME
+
+
+def _decoded(response: httpx.Response, effect: Effect) -> Any:
+    if not response.content:
+        return {}
+    try:
+        return response.json()
+    except ValueError as error:
+        raise CrmError(
+            _kind_after_sending(effect), "the answer is not JSON", status=response.status_code
+        ) from error

@@ -1,0 +1,163 @@
+"""HubSpot's calls as we use them: version, paths and limits in one place. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
+from acervo.crms.http import CrmHttp, connection_key
+from acervo.crms.hubspot.errors import read_error
+from acervo.crms.pace import Pace, shared_pace
+
+HUBSPOT_API_VERSION = "2026-03"
+"""Dated versions live 18 months: move on before September 2027 (HubSpot's migration guide, 2026-11)."""
+
+API_BASE = "https://api.hubapi.com"
+LANES = (("burst", 90, 10.0), ("search", 4, 1.0))
+"""HubSpot allows 100 per 10 s on its smallest plan and 5 searches a second; the rest is room for other apps."""
+BATCH = 100
+
+USAGE_HEADERS = {
+    "burst_max": "X-HubSpot-RateLimit-Max",
+    "burst_left": "X-HubSpot-RateLimit-Remaining",
+    "burst_interval_ms": "X-HubSpot-RateLimit-Interval-Milliseconds",
+    "daily_max": "X-HubSpot-RateLimit-Daily",
+    "daily_left": "X-HubSpot-RateLimit-Daily-Remaining",
+}
+
+Json = Mapping[str, Any]
+
+
+class Api:
+    """One account. Answers are HubSpot's own JSON; refusals are CrmError."""
+
+    def __init__(self, credentials: CrmCredentials, http: httpx.AsyncClient, pace: Pace | None) -> None:
+        base_url = credentials.api_base or API_BASE
+        token = credentials.secrets["token"]
+        self.http = CrmHttp(
+            http,
+            base_url=base_url,
+            token=token,
+            pace=pace or shared_pace(connection_key(base_url, token), LANES),
+            read_error=read_error,
+            usage_headers=USAGE_HEADERS,
+        )
+
+    async def account(self) -> Json:
+        return await self._get(f"/account-info/{HUBSPOT_API_VERSION}/details")
+
+    async def properties(self, object_type: str) -> Sequence[Json]:
+        return _rows(await self._get(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}"))
+
+    async def create_property(self, object_type: str, definition: Json) -> Json:
+        return await self._post(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}", definition)
+
+    async def create_group(self, object_type: str, definition: Json) -> Json:
+        return await self._post(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}/groups", definition)
+
+    async def object_schemas(self) -> Sequence[Json]:
+        return _rows(await self._get(f"/crm-object-schemas/{HUBSPOT_API_VERSION}/schemas"))
+
+    async def create_object_schema(self, definition: Json) -> Json:
+        return await self._post(f"/crm-object-schemas/{HUBSPOT_API_VERSION}/schemas", definition)
+
+    async def search(self, object_type: str, body: Json) -> Sequence[Json]:
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/search"
+        lanes = ("search", "burst")
+        return _rows(_mapping(await self.http.call("POST", path, json=body, effect="read", lanes=lanes)))
+
+    async def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> Json:
+        """By HubSpot's own id. Of two merged records either id answers the survivor."""
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}"
+        return _mapping(await self.http.call("GET", path, params={"properties": ",".join(properties)}))
+
+    async def read_many(
+        self,
+        object_type: str,
+        ids: Sequence[str],
+        properties: Sequence[str],
+        *,
+        id_property: str | None = None,
+    ) -> Sequence[Json]:
+        """Those of the records that exist, in any order. By a unique property of ours this is exact and
+        immediate, unlike search; and keys stay out of the URL."""
+        found: list[Json] = []
+        for chunk in chunks(ids):
+            body: dict[str, Any] = {
+                "properties": list(properties),
+                "propertiesWithHistory": [],
+                "inputs": [{"id": id_} for id_ in chunk],
+            }
+            if id_property:
+                body["idProperty"] = id_property
+            path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/batch/read"
+            found += _rows(_mapping(await self.http.call("POST", path, json=body, effect="read")))
+        return found
+
+    async def upsert(self, object_type: str, inputs: Sequence[Json]) -> Json:
+        """By a unique property: HubSpot decides between creating and updating, so it is safe to repeat."""
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/batch/upsert"
+        return _mapping(
+            await self.http.call("POST", path, json={"inputs": list(inputs)}, effect="repeatable")
+        )
+
+    async def create(self, object_type: str, body: Json) -> Json:
+        return await self._post(f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}", body)
+
+    async def update(self, object_type: str, record_id: str, properties: Mapping[str, str]) -> Json:
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}"
+        return _mapping(await self.http.call("PATCH", path, json={"properties": dict(properties)}))
+
+    async def archive(self, object_type: str, record_id: str) -> None:
+        await self.http.call("DELETE", f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}")
+
+    async def associated_ids(self, object_type: str, record_id: str, to_type: str) -> Sequence[str]:
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}/associations/{to_type}"
+        params: dict[str, str | int] = {"limit": 500}
+        ids: list[str] = []
+        while True:
+            page = _mapping(await self.http.call("GET", path, params=params))
+            ids += [str(row["toObjectId"]) for row in _rows(page)]
+            after = page.get("paging", {}).get("next", {}).get("after")
+            if not after:
+                return ids
+            params["after"] = str(after)
+
+    async def associate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        path = (
+            f"/crm/objects/{HUBSPOT_API_VERSION}/{from_type}/{from_id}/associations/default/{to_type}/{to_id}"
+        )
+        await self.http.call("PUT", path)
+
+    async def associate_many(self, from_type: str, to_type: str, pairs: Sequence[tuple[str, str]]) -> Json:
+        path = f"/crm/associations/{HUBSPOT_API_VERSION}/{from_type}/{to_type}/batch/associate/default"
+        inputs = [{"from": {"id": from_id}, "to": {"id": to_id}} for from_id, to_id in pairs]
+        return _mapping(await self.http.call("POST", path, json={"inputs": inputs}, effect="repeatable"))
+
+    async def _get(self, path: str) -> Json:
+        return _mapping(await self.http.call("GET", path))
+
+    async def _post(self, path: str, body: Json) -> Json:
+        return _mapping(await self.http.call("POST", path, json=body))
+
+
+def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """In the size one batch call may have."""
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]
+
+
+def _mapping(answer: Any) -> Json:
+    if not isinstance(answer, dict):
+        raise CrmError(CrmErrorKind.UNAVAILABLE, "HubSpot's answer has an unknown shape")
+    return answer
+
+
+def _rows(answer: Json) -> list[Json]:
+    rows = answer.get("results")
+    if not isinstance(rows, list):
+        raise CrmError(CrmErrorKind.UNAVAILABLE, "HubSpot's answer has an unknown shape")
+    return rows

@@ -1,0 +1,164 @@
+"""The person in HubSpot: found loosely, verified strictly, stamped with our key, and only ever completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment
+from acervo.crms.hubspot.api import Api, Json
+from acervo.crms.hubspot.errors import read_item_error
+from acervo.crms.hubspot.records import Records, properties_of
+from acervo.crms.phones import forms, is_same_line, local_forms
+
+PHONE_KEY = "wa_phone_e164"
+PERSON_KEY = "wa_person_id"
+_ROLL_UPS = ("wa_last_media_url", "wa_last_media_at", "wa_media_count", "wa_consent")
+_SEARCHABLE = {
+    "phone": "hs_searchable_calculated_phone_number",
+    "mobilephone": "hs_searchable_calculated_mobile_number",
+}
+_TYPED = ("phone", "mobilephone", "hs_whatsapp_phone_number")
+_COUNTRY = "hs_calculated_phone_number_country_code"
+_READ = (
+    "firstname",
+    "lastname",
+    PHONE_KEY,
+    PERSON_KEY,
+    *_TYPED,
+    *_SEARCHABLE.values(),
+    _COUNTRY,
+    *_ROLL_UPS,
+)
+
+
+async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]:
+    """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and
+    libphonenumber confirms. HubSpot's index lags by seconds: a contact typed in just now may be missed."""
+    if stamped := await api.read_many("contacts", forms(phone), _READ, id_property=PHONE_KEY):
+        return [_match(records, row, PHONE_KEY) for row in stamped]
+    hits = await api.search("contacts", _loose_search(phone))
+    verified = ((row, _field_holding(row, phone)) for row in hits)
+    return [_match(records, row, name) for row, name in verified if name]
+
+
+async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
+    """Completes the known contact, or the one already stamped with our key, or creates one.
+    A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
+    row = await api.read("contacts", known.record_id, _READ) if known else await _stamped(api, draft)
+    if row is None:
+        row = await _create(api, draft)
+    return records.ref("contact", await _complete(api, row, draft))
+
+
+async def survivor(api: Api, record_id: str) -> str:
+    """The id under which a contact lives on after merges. Raises NOT_FOUND for a deleted one."""
+    return str((await api.read("contacts", record_id, (PHONE_KEY,)))["id"])
+
+
+def _loose_search(phone: str) -> Json:
+    """Five groups, the most HubSpot's page allows (2026-11). The searchable fields hold numbers as dialled
+    locally, without country code, so a number typed that way is found too; others' numbers as well."""
+    wanted = {
+        "hs_searchable_calculated_phone_number": local_forms(phone),
+        "hs_searchable_calculated_mobile_number": local_forms(phone),
+        "phone": forms(phone),
+        "mobilephone": forms(phone),
+        "hs_whatsapp_phone_number": forms(phone),
+    }
+    return {
+        "filterGroups": [
+            {"filters": [{"propertyName": name, "operator": "IN", "values": list(values)}]}
+            for name, values in wanted.items()
+        ],
+        "properties": list(_READ),
+        "limit": 100,
+    }
+
+
+def _field_holding(row: Json, phone: str) -> str | None:
+    properties = properties_of(row)
+    region = properties.get(_COUNTRY)
+    for name in _TYPED:
+        value = properties.get(name)
+        if value and "*" in value:
+            # Some portals mask numbers for the token's user; the searchable twin is complete.
+            value = properties.get(_SEARCHABLE.get(name, ""))
+        if is_same_line(value, phone, region=region):
+            return name
+    return None
+
+
+def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+    properties = properties_of(row)
+    name = " ".join(part for part in (properties.get("firstname"), properties.get("lastname")) if part)
+    return ContactMatch(
+        ref=records.ref("contact", str(row["id"])),
+        name=name or None,
+        matched_on=matched_on,
+        is_stamped=bool(properties.get(PHONE_KEY)),
+    )
+
+
+async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
+    if draft.phone and (
+        rows := await api.read_many("contacts", forms(draft.phone), _READ, id_property=PHONE_KEY)
+    ):
+        return rows[0]
+    rows = await api.read_many("contacts", [draft.person_id], _READ, id_property=PERSON_KEY)
+    return rows[0] if rows else None
+
+
+async def _create(api: Api, draft: ContactDraft) -> Json:
+    key, value = (PHONE_KEY, draft.phone) if draft.phone else (PERSON_KEY, draft.person_id)
+    entry = {
+        "idProperty": key,
+        "id": value,
+        "properties": {**_gaps({}, draft), **_roll_ups({}, draft), key: value},
+        "objectWriteTraceId": draft.person_id,
+    }
+    try:
+        answer = await api.upsert("contacts", [entry])
+        if not answer.get("results"):
+            raise next((read_item_error(error) for error in answer.get("errors", [])), _no_answer())
+        return {"id": str(answer["results"][0]["id"]), "properties": entry["properties"]}
+    except CrmError as error:
+        if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
+            return await api.read("contacts", error.existing_id, _READ)
+        raise
+
+
+async def _complete(api: Api, row: Json, draft: ContactDraft) -> str:
+    """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
+    properties = properties_of(row)
+    changes = {**_gaps(properties, draft), **_roll_ups(properties, draft)}
+    if changes:
+        await api.update("contacts", str(row["id"]), changes)
+    return str(row["id"])
+
+
+def _gaps(properties: Mapping[str, str | None], draft: ContactDraft) -> dict[str, str]:
+    gaps: dict[str, str | None] = {}
+    if not properties.get("firstname") and not properties.get("lastname"):
+        gaps |= {"firstname": draft.first_name, "lastname": draft.last_name}
+    if not any(properties.get(name) for name in _TYPED):
+        gaps["phone"] = draft.phone
+    if not properties.get(PHONE_KEY):
+        gaps[PHONE_KEY] = draft.phone
+    if not draft.phone and not properties.get(PERSON_KEY):
+        gaps[PERSON_KEY] = draft.person_id
+    return {name: value for name, value in gaps.items() if value}
+
+
+def _roll_ups(properties: Mapping[str, str | None], draft: ContactDraft) -> dict[str, str]:
+    now = {
+        "wa_last_media_url": draft.last_media_url,
+        "wa_last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "wa_media_count": None if draft.media_count is None else str(draft.media_count),
+        "wa_consent": draft.consent,
+    }
+    return {name: value for name, value in now.items() if value is not None and value != properties.get(name)}
+
+
+def _no_answer() -> CrmError:
+    return CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "HubSpot named neither a record nor an error")

@@ -1,0 +1,79 @@
+"""The CRM account behind a connection: opened, and given our fields before anything is written to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+import httpx
+from django.db import transaction
+
+from acervo.base import clock
+from acervo.base.database import in_thread
+from acervo.crms.contract import Connector, CrmError, CrmErrorKind, SchemaReport
+from acervo.deliver import outbox, records, refusals
+from acervo.models import AuditEntry, Connection, Deed
+
+log = logging.getLogger(__name__)
+
+OpenConnector = Callable[[Connection, httpx.AsyncClient], Connector]
+
+
+async def prepare(
+    connection: Connection, http: httpx.AsyncClient, open_connector: OpenConnector
+) -> Connector:
+    """A connector whose account has our fields: made when first needed, and remembered. Raises CrmError."""
+    if "schema_at" in connection.options:
+        return open_connector(connection, http)
+    language = connection.workspace.language  # of the labels; whoever connected may have said another
+    connection.options = {"language": language, **connection.options}
+    try:
+        report = await open_connector(connection, http).ensure_schema()
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.UNSUPPORTED:  # a CRM without fields, such as a webhook
+            raise
+        report = SchemaReport()
+    await in_thread(_remember, connection, report)
+    return open_connector(connection, http)
+
+
+async def find(connection_id: UUID) -> Connection:
+    return await in_thread(_find, connection_id)
+
+
+def _find(connection_id: UUID) -> Connection:
+    return Connection.objects.crms().select_related("workspace").get(pk=connection_id)
+
+
+async def refuse(connection: Connection, error: CrmError) -> None:
+    """The account as a whole refused, before any file was tried."""
+    await in_thread(_refuse, connection, error)
+    log.warning("crm.account_refused", extra={"connection": str(connection.pk), "kind": str(error.kind)})
+
+
+def _refuse(connection: Connection, error: CrmError) -> None:
+    with transaction.atomic():
+        row = outbox.lock_connection(connection.pk)
+        deeds = refusals.refuse_connection(row, error, clock.now(), by=records.BY)
+        AuditEntry.objects.record(row.workspace_id, records.BY, deeds)
+
+
+def _remember(connection: Connection, report: SchemaReport) -> None:
+    with transaction.atomic():
+        row = outbox.lock_connection(connection.pk)
+        row.remember(
+            **{
+                "language": connection.options["language"],
+                **report.options,
+                "schema_at": clock.now().isoformat(),
+            }
+        )
+        details = {
+            "created": len(report.created),
+            "existing": len(report.existing),
+            "conflicts": list(report.conflicts),
+        }
+        deed = Deed("connection.fields_ensured", "connection", row.pk, "", details)
+        AuditEntry.objects.record(row.workspace_id, records.BY, [deed])
+    connection.options = row.options

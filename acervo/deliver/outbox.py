@@ -1,0 +1,274 @@
+"""What each CRM must still receive: one row per promise, made in the transaction of the fact it follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from acervo.base import clock, ids
+from acervo.base.errors import Refused
+from acervo.crms.contract import CrmErrorKind, RecordRef
+from acervo.deliver import parcels, records
+from acervo.deliver.refusals import DETACHED, subject
+from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+
+BATCH = 100
+"""Files one connector call may carry."""
+LEASE = timedelta(minutes=10)
+"""Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
+BACKFILL_PER_MINUTE = 300
+"""Old files are promised for later minutes, so that what arrives today never queues behind them."""
+
+
+# ── promising ──
+
+
+def promise(media_ids: Collection[UUID]) -> int:
+    """Promise these files to every CRM of their workspace; returns how many promises are new. Files that are not
+    kept and prepared are left out: promise them again once they are. Paused CRMs are promised too and get
+    everything once somebody reconnects them. Runs inside the caller's transaction."""
+    files = MediaFile.objects.kept().filter(pk__in=media_ids, prepared_at__isnull=False)
+    workspaces = dict(files.values_list("pk", "workspace_id"))
+    crms: dict[UUID, list[UUID]] = {}
+    for pk, workspace_id in (
+        Connection.objects.crms()
+        .filter(removed_at=None, workspace__in=set(workspaces.values()))
+        .values_list("pk", "workspace_id")
+    ):
+        crms.setdefault(workspace_id, []).append(pk)
+    at = clock.now()
+    return _insert(
+        [
+            _new_promise(workspace_id, connection_id, media_id, at, due_at=at)
+            for media_id, workspace_id in sorted(workspaces.items())
+            for connection_id in crms.get(workspace_id, ())
+        ]
+    )
+
+
+def backfill(connection: Connection, *, by: str, days: int = 30) -> int:
+    """Promise the files of the last `days` to a CRM that was just connected, newest first. Commits in batches:
+    interrupted and started again, it goes on where it was."""
+    start = clock.now()
+    missing = (
+        MediaFile.objects.kept()
+        .filter(workspace=connection.workspace_id, prepared_at__isnull=False)
+        .filter(received_at__gte=start - timedelta(days=days))
+        .exclude(deliveries__connection=connection)
+        .order_by("-received_at", "-id")
+    )
+    made, due_at, page = 0, start, list(missing[:BACKFILL_PER_MINUTE])
+    while page:
+        with transaction.atomic():
+            made += _insert(
+                [
+                    _new_promise(connection.workspace_id, connection.pk, file.pk, start, due_at=due_at)
+                    for file in page
+                ]
+            )
+        due_at += timedelta(minutes=1)
+        page = list(missing.filter(_older(page[-1]))[:BACKFILL_PER_MINUTE])
+    with transaction.atomic():
+        deed = Deed("connection.backfilled", "connection", connection.pk, "", {"files": made, "days": days})
+        AuditEntry.objects.record(connection.workspace_id, by, [deed])
+    return made
+
+
+def _older(last: MediaFile) -> Q:
+    return Q(received_at__lt=last.received_at) | Q(received_at=last.received_at, pk__lt=last.pk)
+
+
+def renew(media_ids: Collection[UUID]) -> int:
+    """Files that people see differently now are due again where a CRM holds what is no longer true; returns how
+    many. Runs inside the caller's transaction, after its change. A delivery under way notices by itself."""
+    # All of them are locked, delivered or not: whoever is just writing one waits, then sees `changed_at` moved.
+    rows = list(_locked(Delivery.objects.filter(media__in=media_ids)))
+    stale = [
+        parcel.delivery.pk for parcel in parcels.load(rows) if parcel.delivery.delivered_at and parcel.is_news
+    ]
+    return Delivery.objects.filter(pk__in=stale).update(delivered_at=None, due_at=clock.now(), attempts=0)
+
+
+# ── what people do ──
+
+
+def retry(delivery: Delivery, *, by: str) -> None:
+    """Due now, whatever stood in the way, and so is all that stopped for the same reason of the same person.
+    What was detached is made anew: that is what this asks for. A promise already kept stays as it is."""
+    with transaction.atomic():
+        rows = _lock_with_peers(delivery)
+        for row in (row for row in rows if row.refusal == DETACHED):
+            _forget(row)
+        _make_due(rows)
+        deeds = [
+            Deed("delivery.retried", "file", row.media_id, row.refusal or "", subject(row.connection))
+            for row in rows
+        ]
+        AuditEntry.objects.record(delivery.workspace_id, by, deeds)
+
+
+def choose_record(delivery: Delivery, record_id: str, *, by: str) -> None:
+    """One of the contacts the CRM offered is the right one: all that waited for this answer is due; if somebody
+    else answered first, nothing happens. Raises Refused for a record that was not offered."""
+    with transaction.atomic():
+        rows = [row for row in _lock_with_peers(delivery) if row.refusal == CrmErrorKind.AMBIGUOUS]
+        if not rows:
+            return
+        ref = _offered(rows, record_id)
+        person_id = MediaFile.objects.values_list("person_id", flat=True).get(pk=delivery.media_id)
+        records.remember_contacts(
+            rows[0].connection, [(person_id, ref, records.CHOSEN)], by=by, at=clock.now()
+        )
+        _make_due(rows)
+        details = {**subject(rows[0].connection), "record": record_id, "person": ids.text(person_id)}
+        deeds = [Deed("delivery.record_chosen", "file", row.media_id, "chosen", details) for row in rows]
+        AuditEntry.objects.record(delivery.workspace_id, by, deeds)
+
+
+def _lock_with_peers(delivery: Delivery) -> list[Delivery]:
+    """The promise, if it is still to be kept, and those about the same person that stopped for its reason."""
+    row = Delivery.objects.get(pk=delivery.pk)
+    alike = Q(pk=row.pk)
+    if row.refusal == CrmErrorKind.AMBIGUOUS or row.refusal_facts.get("object_type") == records.CONTACT:
+        person = MediaFile.objects.filter(pk=row.media_id).values("person_id")
+        alike |= Q(media__person__in=person, refusal=row.refusal, stopped_at__isnull=False)
+    return list(_locked(Delivery.objects.filter(alike, connection=row.connection_id, delivered_at=None)))
+
+
+def _offered(rows: Collection[Delivery], record_id: str) -> RecordRef:
+    for candidate in (candidate for row in rows for candidate in row.refusal_facts.get("candidates", ())):
+        if candidate["record_id"] == record_id:
+            return RecordRef(records.CONTACT, record_id, candidate.get("url"))
+    raise Refused("This record was not among those the CRM offered.", code="record_not_offered")
+
+
+def _forget(row: Delivery) -> None:
+    """The record is no more; finding or making one starts from nothing."""
+    gone = RecordLink.objects.filter(
+        connection=row.connection_id, record_id=row.refusal_facts.get("record_id")
+    )
+    if row.refusal_facts.get("object_type") == records.CONTACT:
+        gone.filter(person__isnull=False, object_type=records.CONTACT).delete()
+    else:
+        gone.filter(media=row.media_id).delete()
+
+
+def _make_due(rows: Collection[Delivery]) -> None:
+    pks = [row.pk for row in rows]
+    Delivery.objects.filter(pk__in=pks).update(
+        stopped_at=None, due_at=clock.now(), attempts=0, payload_hash=None
+    )
+
+
+# ── claiming ──
+
+
+def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
+    """Up to `limit` due promises, longest due first, ours until `claimed_until`; none while the connection is
+    paused, removed or resting.
+
+    A person whose files are in other hands is left out: contacts have one writer at a time, since CRMs lock,
+    refuse or double what two write at once.
+    """
+    with transaction.atomic():
+        connection = lock_connection(connection_id)
+        now = clock.now()
+        if not is_open(connection, now):
+            return []
+        in_hand = Delivery.objects.filter(connection=connection, delivered_at=None, claimed_until__gt=now)
+        busy = set(in_hand.values_list("media__person_id", flat=True))
+        due = Delivery.objects.due(now).filter(
+            connection=connection, media__workspace=connection.workspace_id, media__stored_at__isnull=False
+        )
+        found = list(
+            due.exclude(media__person__in=busy)
+            .select_related("media")
+            .order_by("due_at", "pk")
+            .select_for_update(skip_locked=True, no_key=True, of=("self",))[: min(limit, BATCH)]
+        )
+        return _lease(found, now)
+
+
+def prolong(deliveries: Collection[Delivery]) -> set[UUID]:
+    """Hold on to them for another while; returns those that are still ours and still to be kept."""
+    with transaction.atomic():
+        held = still_held(deliveries)
+        _lease([row for row in deliveries if row.pk in held], clock.now())
+    return set(held)
+
+
+def still_held(deliveries: Collection[Delivery]) -> dict[UUID, Delivery]:
+    """Fresh, locked rows of those that are still to be kept and whose lease is still ours."""
+    lease = {row.pk: row.claimed_until for row in deliveries}
+    undone = Delivery.objects.filter(pk__in=lease, delivered_at=None, stopped_at=None)
+    return {row.pk: row for row in _locked(undone) if row.claimed_until == lease[row.pk]}
+
+
+def still_delivered(deliveries: Collection[Delivery]) -> dict[UUID, Delivery]:
+    """Fresh, locked rows of those that nobody renewed or delivered again since they were read."""
+    read = {row.pk: row.delivered_at for row in deliveries}
+    return {
+        row.pk: row
+        for row in _locked(Delivery.objects.filter(pk__in=read))
+        if row.delivered_at == read[row.pk]
+    }
+
+
+def lock_connection(connection_id: UUID) -> Connection:
+    """The row, ours until the transaction ends; others may still point at it."""
+    return Connection.objects.crms().select_for_update(no_key=True).get(pk=connection_id)
+
+
+def is_open(connection: Connection, at: datetime) -> bool:
+    """Neither removed, paused nor resting."""
+    is_resting = connection.breaker_open_until is not None and connection.breaker_open_until > at
+    return not (connection.removed_at or connection.paused_at or is_resting)
+
+
+def due_connections() -> list[UUID]:
+    """CRM connections that something is due for, and that may be written to now."""
+    now = clock.now()
+    live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
+    return [
+        pk
+        for pk in live.values_list("pk", flat=True)
+        if Delivery.objects.due(now).filter(connection=pk).exists()
+    ]
+
+
+def _lease(rows: list[Delivery], now: datetime) -> list[Delivery]:
+    until = now + LEASE
+    Delivery.objects.filter(pk__in=_pks(rows)).update(claimed_until=until)
+    for row in rows:
+        row.claimed_until = until
+    return rows
+
+
+def _locked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """In one order for everybody, so that nobody waits in a circle."""
+    return rows.select_related("connection").order_by("pk").select_for_update(no_key=True, of=("self",))
+
+
+def _pks(rows: Collection[Delivery]) -> list[UUID]:
+    return [row.pk for row in rows]
+
+
+def _new_promise(
+    workspace_id: UUID, connection_id: UUID, media_id: UUID, at: datetime, *, due_at: datetime
+) -> Delivery:
+    return Delivery(
+        workspace_id=workspace_id,
+        connection_id=connection_id,
+        media_id=media_id,
+        promised_at=at,
+        due_at=due_at,
+    )
+
+
+def _insert(rows: list[Delivery]) -> int:
+    Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
+    return Delivery.objects.filter(pk__in=_pks(rows)).count()

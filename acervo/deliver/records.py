@@ -1,0 +1,99 @@
+"""Which CRM records our people and files are known to belong to, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from acervo.crms.contract import RecordRef
+from acervo.models import Connection, RecordLink
+
+CONTACT = "contact"
+BY = "system:deliver"
+
+# Why a link was made.
+MATCHED, CREATED, CHOSEN, WRITTEN = "matched_phone", "created", "chosen", "written"
+MOVED = "moved"
+"""The CRM answered with another record than we asked for: people merged two there."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the links of one connection say about some people and files."""
+
+    contacts: dict[UUID, RecordRef] = field(default_factory=dict)
+    """By person."""
+    files: dict[UUID, RecordRef] = field(default_factory=dict)
+    """By file: the record we wrote ourselves."""
+    related: dict[UUID, list[RecordRef]] = field(default_factory=dict)
+    """By file: deals, tickets… that people tied it to."""
+
+
+def known(connection_id: UUID, people: Collection[UUID], files: Collection[UUID]) -> Known:
+    found = Known()
+    links = RecordLink.objects.filter(connection=connection_id)
+    for link in links.filter(person__in=people, object_type=CONTACT):
+        found.contacts[link.person_id] = reference(link)  # type: ignore[index]  # filtered: has a person
+    for link in links.filter(media__in=files).order_by("linked_at", "id"):
+        if link.reason == WRITTEN:  # an account that outgrew notes has an older record too: the newest counts
+            found.files[link.media_id] = reference(link)  # type: ignore[index]  # filtered: has a file
+        else:
+            found.related.setdefault(link.media_id, []).append(reference(link))  # type: ignore[arg-type]
+    return found
+
+
+def reference(link: RecordLink) -> RecordRef:
+    return RecordRef(link.object_type, link.record_id, link.url)
+
+
+def belongs_to_another(connection_id: UUID, contact: RecordRef, person_id: UUID) -> bool:
+    """Somebody else's files hang on this contact already: their number was given to a new person."""
+    links = RecordLink.objects.filter(
+        connection=connection_id, object_type=CONTACT, record_id=contact.record_id, person__isnull=False
+    )
+    return links.exclude(person=person_id).exists()
+
+
+def remember_contacts(
+    connection: Connection, found: Iterable[tuple[UUID, RecordRef, str]], *, by: str, at: datetime
+) -> None:
+    """Person, contact, reason. A contact somebody chose meanwhile stays; one the CRM moved is followed."""
+    for person_id, ref, reason in found:
+        row, is_new = RecordLink.objects.get_or_create(
+            connection=connection,
+            person_id=person_id,
+            object_type=CONTACT,
+            defaults={"workspace_id": connection.workspace_id, **_facts(ref, reason, by, at)},
+        )
+        if not is_new and reason in (MOVED, CHOSEN) and row.record_id != ref.record_id:
+            RecordLink.objects.filter(pk=row.pk).update(**_facts(ref, reason, by, at))
+
+
+def remember_files(
+    connection: Connection, written: Iterable[tuple[UUID, RecordRef]], *, at: datetime
+) -> None:
+    """File, record. Written again to another record, the link follows."""
+    wanted = dict(written)
+    RecordLink.objects.bulk_create(
+        (
+            RecordLink(
+                workspace_id=connection.workspace_id,
+                connection=connection,
+                media_id=media_id,
+                object_type=ref.object_type,
+                **_facts(ref, WRITTEN, BY, at),
+            )
+            for media_id, ref in sorted(wanted.items())
+        ),
+        ignore_conflicts=True,
+    )
+    for row in RecordLink.objects.filter(connection=connection, media__in=wanted, reason=WRITTEN):
+        ref = wanted[row.media_id]  # type: ignore[index]  # filtered: has a file
+        if row.object_type == ref.object_type and row.record_id != ref.record_id:
+            RecordLink.objects.filter(pk=row.pk).update(**_facts(ref, WRITTEN, BY, at))
+
+
+def _facts(ref: RecordRef, reason: str, by: str, at: datetime) -> dict[str, object]:
+    return {"record_id": ref.record_id, "url": ref.url, "reason": reason, "linked_by": by, "linked_at": at}

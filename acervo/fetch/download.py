@@ -1,0 +1,168 @@
+"""Bytes from a provider: within limits of size, time and place, proven before they count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from django.conf import settings
+
+from acervo.base import clock
+from acervo.base.errors import Gone
+from acervo.base.http import ForbiddenAddress, is_allowed_private
+from acervo.fetch.claims import Claim, Corrupt
+from acervo.keep import vault
+from acervo.providers.contract import (
+    DownloadRequest,
+    Outcome,
+    Provider,
+    ProviderBusy,
+    Resolved,
+    Usage,
+)
+
+CHUNK_BYTES = 256 * 1024
+SMALL_BYTES = 1024 * 1024
+"""Up to this size a file is held in memory, checked, and only then written."""
+HOPS = 3
+URL_MARGIN = timedelta(seconds=30)
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+PAGES = ("text/html", "application/json", "application/xhtml+xml")
+
+
+class TooLarge(Gone):
+    """The file is larger than this installation fetches."""
+
+    code = Outcome.TOO_LARGE
+
+
+class ForbiddenHost(Gone):
+    """The provider's link leads to a host files may not come from."""
+
+    code = Outcome.FORBIDDEN_HOST
+
+
+@dataclass(slots=True)
+class Line:
+    """An open line to one provider account: its adapter, the shared session, and what its headers told us."""
+
+    provider: Provider
+    session: aiohttp.ClientSession
+    usage: Usage | None = None
+
+
+async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    """Fetch, prove and store one file. Raises TryLater, NeedsPerson or Gone families; then nothing is stored."""
+    try:
+        return await _download(line, claim, place)
+    except TimeoutError as error:
+        raise ProviderBusy("The provider did not answer in time.", code=Outcome.TIMED_OUT) from error
+    except aiohttp.ClientPayloadError as error:
+        raise Corrupt("The provider broke off in the middle.", code=Outcome.WRONG_SIZE) from error
+    except aiohttp.ClientError as error:
+        if isinstance(error.__cause__, ForbiddenAddress):
+            raise ForbiddenHost() from error
+        raise ProviderBusy(f"The connection failed ({type(error).__name__}).") from error
+    except ForbiddenAddress as error:
+        raise ForbiddenHost() from error
+    except vault.TooLarge as error:
+        raise TooLarge() from error
+
+
+async def _download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    ready = claim.announced
+    if ready.url and ready.url_expires_at and ready.url_expires_at > clock.now() + URL_MARGIN:
+        try:
+            return await _get(line, claim, Resolved(ready.url), place)
+        except ProviderBusy as error:
+            if error.code != Outcome.URL_DIED:
+                raise
+    resolved = await line.provider.resolve(line.session, ready)
+    return await _get(line, claim, resolved, place)
+
+
+async def _get(line: Line, claim: Claim, resolved: Resolved, place: vault.Place) -> vault.Stored:
+    expected = _Expected.of(claim, resolved)
+    expected.refuse_too_large(resolved.size_bytes)
+    request = line.provider.download_request(resolved)
+    async with await _follow(line.session, request) as response:
+        line.usage = line.provider.usage(response.headers) or line.usage
+        if response.status != 200:
+            head = await response.content.read(4096)
+            raise line.provider.download_refusal(response.status, response.headers, head)
+        _refuse_pages(response.headers, claim.announced.mime)
+        length = response.content_length
+        expected.refuse_too_large(length)
+        if length is not None and length <= SMALL_BYTES:
+            body = await response.read()
+            return await vault.store(place, body, verify=expected.verify)
+        return await vault.store(
+            place, _chunks(response), verify=expected.verify, limit_bytes=settings.ACERVO_MAX_FILE_BYTES
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the provider said the bytes are; both of its words count."""
+
+    sizes: frozenset[int]
+    hashes: frozenset[str]
+
+    @classmethod
+    def of(cls, claim: Claim, resolved: Resolved) -> _Expected:
+        sizes = {claim.announced.size_bytes, resolved.size_bytes} - {None}
+        hashes = {claim.announced.sha256, resolved.sha256} - {None}
+        return cls(frozenset(size for size in sizes if size), frozenset(text for text in hashes if text))
+
+    def verify(self, size_bytes: int, sha256: str) -> None:
+        if any(size_bytes != size for size in self.sizes):
+            raise Corrupt(f"{size_bytes} bytes arrived, others were announced.", code=Outcome.WRONG_SIZE)
+        if any(sha256 != announced for announced in self.hashes):
+            raise Corrupt("The bytes that arrived have another hash than the announced.", code=Outcome.WRONG_HASH)
+
+    def refuse_too_large(self, size_bytes: int | None) -> None:
+        if size_bytes is not None and size_bytes > settings.ACERVO_MAX_FILE_BYTES:
+            raise TooLarge(f"{size_bytes} bytes are more than this installation fetches.")
+
+
+async def _follow(session: aiohttp.ClientSession, request: DownloadRequest) -> aiohttp.ClientResponse:
+    """GET with redirects followed by hand: each hop is checked again, credentials stay with hosts that may see them."""
+    url = request.url
+    for _ in range(HOPS + 1):
+        host = _permitted_host(url, request.allowed_hosts)
+        headers = request.headers if host in request.credential_hosts else {}
+        response = await session.get(url, headers=headers, allow_redirects=False)
+        if response.status not in REDIRECTS:
+            return response
+        response.release()
+        url = urljoin(url, response.headers.get("Location", ""))
+    raise ForbiddenHost("The provider's link leads in circles.")
+
+
+def _permitted_host(url: str, allowed_hosts: tuple[str, ...]) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_ours = is_allowed_private(host, parts.port, settings.ACERVO_ALLOW_PRIVATE_HOSTS)
+    is_safe = parts.scheme == "https" and parts.port in (None, 443)
+    if host not in allowed_hosts or not (is_safe or is_ours):
+        raise ForbiddenHost()
+    return host
+
+
+def _refuse_pages(headers: Mapping[str, str], announced_mime: str | None) -> None:
+    """An error page or a packed body is not the file, whatever its status says."""
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Corrupt("The provider packed the body although asked not to.", code=Outcome.NOT_MEDIA)
+    served = headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if served in PAGES and served != (announced_mime or "").split(";")[0].strip().lower():
+        raise Corrupt("A page arrived instead of the file.", code=Outcome.NOT_MEDIA)
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        yield chunk
+        await asyncio.sleep(0)

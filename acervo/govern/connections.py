@@ -1,0 +1,146 @@
+"""Connections made, changed, paused and removed: by whom, why, and never with a secret in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from acervo import crms, providers
+from acervo.base import clock, ids
+from acervo.base.errors import Refused
+from acervo.base.http import is_allowed_private, is_public
+from acervo.keep import credentials
+from acervo.models import AuditEntry, Connection, Deed, MediaFile, Purpose, Workspace
+
+
+class AlreadyConnected(Refused):
+    """This account is connected already. Remove that connection first, or reconnect it."""
+
+    code = "already_connected"
+
+
+class PrivateHost(Refused):
+    """This address lies in a private network. Name its host in ACERVO_ALLOW_PRIVATE_HOSTS if that is meant."""
+
+    code = "private_host"
+
+
+class SecretMissing(Refused):
+    """A secret this connection needs was not given."""
+
+    code = "secret_missing"
+
+
+def connect(
+    workspace: Workspace,
+    *,
+    kind: str,
+    name: str,
+    account_id: str,
+    secrets: Mapping[str, str],
+    by: str,
+    options: Mapping[str, Any] | None = None,
+    api_base: str | None = None,
+) -> Connection:
+    """A new connection, ready at once. Raises AlreadyConnected, PrivateHost and SecretMissing; then nothing is made."""
+    purpose = Purpose.PROVIDER if kind in providers.PROVIDERS else Purpose.CRM
+    _refuse_missing(kind, purpose, secrets)
+    if api_base:
+        refuse_private(api_base)
+    row = Connection(
+        id=ids.new(), workspace=workspace, purpose=purpose, kind=kind, name=name, account_id=account_id,
+        options=dict(options or {}), api_base=api_base, created_by=by,
+    )  # fmt: skip
+    row.sealed_secrets = credentials.seal_secrets(row.pk, secrets)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            _record(row, "connection.made", by, kind)
+    except IntegrityError as error:
+        if "account_is_connected_once_in_its_workspace" in str(error):
+            raise AlreadyConnected() from error
+        raise
+    return row
+
+
+def reconnect(connection: Connection, secrets: Mapping[str, str], by: str) -> None:
+    """New secrets for a connection that stays what it is; it resumes. The old app secret stays good for verifying
+    while both are in use (`<name>_previous`), so that no webhook is refused during a rotation."""
+    known = credentials.open_secrets(connection)
+    given = {name: value for name, value in secrets.items() if value}
+    previous = {
+        f"{name}_previous": known[name] for name in given if name in known and known[name] != given[name]
+    }
+    connection.sealed_secrets = credentials.seal_secrets(connection.pk, {**known, **previous, **given})
+    with transaction.atomic():
+        connection.save(update_fields=["sealed_secrets"])
+        connection.resume()
+        _make_due(connection)
+        _record(connection, "connection.reconnected", by, ",".join(sorted(given)))
+
+
+def pause(connection: Connection, by: str, reason: str = "by_hand") -> None:
+    """Nothing is fetched or delivered; webhooks are still journalled, so nothing acknowledged is lost."""
+    with transaction.atomic():
+        connection.pause(by=by, reason=reason, at=clock.now())
+        _record(connection, "connection.paused", by, reason)
+
+
+def resume(connection: Connection, by: str) -> None:
+    """Go on where it stopped: what waited is due at once."""
+    with transaction.atomic():
+        connection.resume()
+        _make_due(connection)
+        _record(connection, "connection.resumed", by, "")
+
+
+def remove(connection: Connection, by: str) -> None:
+    """The door closes; files already kept stay."""
+    with transaction.atomic():
+        Connection.objects.filter(pk=connection.pk, removed_at=None).update(removed_at=clock.now(), removed_by=by)
+        _record(connection, "connection.removed", by, "")
+
+
+def webhook_url(connection: Connection) -> str:
+    """The address to give to the provider."""
+    return f"{settings.ACERVO_BASE_URL}/hooks/{connection.kind}/{ids.text(connection.pk)}"
+
+
+def refuse_private(address: str) -> None:
+    """Raises PrivateHost for an address in a private network that the operator did not name. The socket guards of
+    `base.http` check again when connecting, since names can change their address."""
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port
+    if is_allowed_private(host, port, settings.ACERVO_ALLOW_PRIVATE_HOSTS):
+        return
+    is_local_name = host in ("", "localhost") or host.endswith((".localhost", ".local", ".internal"))
+    try:
+        is_private_address = not is_public(host)
+    except ValueError:
+        is_private_address = False
+    if is_local_name or is_private_address or parts.scheme != "https":
+        raise PrivateHost(f"{parts.scheme}://{host} is refused: it must be https and public, or named.")
+
+
+def _refuse_missing(kind: str, purpose: str, secrets: Mapping[str, str]) -> None:
+    adapter: Any = providers.get(kind) if purpose == Purpose.PROVIDER else crms.get(kind)
+    missing = [name for name in adapter.secret_names if not secrets.get(name)]
+    if missing:
+        raise SecretMissing(f"{adapter.name} needs: {', '.join(missing)}.")
+
+
+def _make_due(connection: Connection) -> None:
+    at = clock.now()
+    MediaFile.objects.awaited().filter(connection=connection).update(due_at=at, claimed_until=None)
+    connection.deliveries.filter(delivered_at=None, stopped_at=None).update(due_at=at, claimed_until=None)
+
+
+def _record(connection: Connection, action: str, by: str, reason: str) -> None:
+    details = {"kind": connection.kind}
+    AuditEntry.objects.record(
+        connection.workspace_id, by, [Deed(action, "connection", connection.pk, reason[:200], details)]
+    )

@@ -1,0 +1,148 @@
+"""A provider knocks: verify the raw bytes, journal them, answer 200. Nothing else happens here (ADR 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from asgiref.sync import sync_to_async
+from django.db import Error, close_old_connections
+
+from acervo.base import clock, ids
+from acervo.hooks.doors import Door, Doors
+from acervo.models import AuditEntry, Deed
+from acervo.providers.contract import ForgedWebhook, Webhook
+from acervo.receive.journal import Entry, Journal, JournalAway
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+LARGEST_BODY = 3 * 1024 * 1024
+"""Bytes. Meta's own bound for a webhook (webhooks overview, read 2026-03)."""
+FORGERY_WINDOW_S = 10.0
+"""Forged knocks at one door are audited once per window, with their number: an attacker must not fill the audit trail."""
+KEPT_HEADERS = frozenset(
+    {b"content-type", b"user-agent", b"x-hub-signature-256", b"x-twilio-signature", b"x-forwarded-for"}
+)
+
+
+class HookApp:
+    """ASGI: `/hooks/<kind>/<connection>`."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._doors = Doors()
+        self._forgeries: dict[Door, int] = {}
+        self._audits: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = scope["path"].split("/")
+        if len(parts) != 4:
+            return await _answer(send, 404)
+        try:
+            door = await self._doors.find(parts[2], parts[3])
+        except Error:
+            return await _answer(send, 503)
+        if door is None:
+            return await _answer(send, 404)
+        if scope["method"] == "POST":
+            return await self._post(door, scope, receive, send)
+        if scope["method"] == "GET":
+            return await _shake_hands(door, scope, send)
+        return await _answer(send, 405)
+
+    async def _post(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[str, str] = {}
+        kept: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers[name.decode("latin-1")] = text = value.decode("latin-1")
+            if name in KEPT_HEADERS:
+                kept[name.decode("latin-1")] = text
+        body = await _read_body(headers, receive)
+        if body is None:
+            return await _answer(send, 413)
+        webhook = Webhook(method="POST", headers=headers, body=body)
+        try:
+            door.provider.verify(webhook)
+        except ForgedWebhook:
+            self._note_forgery(door)
+            return await _answer(send, 401)
+        entry = Entry(ids.new(), door.workspace_id, door.connection_id, clock.now(), kept, body)
+        try:
+            await self._journal.append(entry)
+        except JournalAway:
+            return await _answer(send, 503)
+        return await _answer(send, 200)
+
+    def _note_forgery(self, door: Door) -> None:
+        is_first = door not in self._forgeries
+        self._forgeries[door] = self._forgeries.get(door, 0) + 1
+        if is_first:
+            task = asyncio.create_task(self._audit_forgeries(door))
+            self._audits.add(task)
+            task.add_done_callback(self._audits.discard)
+
+    async def _audit_forgeries(self, door: Door) -> None:
+        """The first forgery is written at once, those of the next seconds together after them."""
+        await _write_audit(door, 1)
+        await asyncio.sleep(FORGERY_WINDOW_S)
+        more = self._forgeries.pop(door) - 1
+        if more:
+            await _write_audit(door, more)
+
+
+async def _shake_hands(door: Door, scope: Scope, send: Send) -> None:
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    try:
+        challenge = door.provider.handshake(Webhook(method="GET", headers={}, body=b"", query=query))
+    except ForgedWebhook:
+        return await _answer(send, 403)
+    return await _answer(send, 200, challenge.encode())
+
+
+async def _read_body(headers: dict[str, str], receive: Receive) -> bytes | None:
+    """The whole body, or None when it is larger than a provider may send."""
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        return None
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body if len(body) <= LARGEST_BODY else None
+    chunks, size_bytes = [body], len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size_bytes += len(chunks[-1])
+        if size_bytes > LARGEST_BODY:
+            return None
+    return b"".join(chunks)
+
+
+async def _write_audit(door: Door, count: int) -> None:
+    deed = Deed("webhook.refused", "connection", door.connection_id, "forged", {"count": count})
+    try:
+        await sync_to_async(_record)(door, deed)
+    except Error:
+        log.error("hooks.audit_not_written", extra={"connection": str(door.connection_id), "count": count})
+
+
+def _record(door: Door, deed: Deed) -> None:
+    close_old_connections()
+    AuditEntry.objects.record(door.workspace_id, by=f"provider:{ids.text(door.connection_id)}", deeds=[deed])
+
+
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+
+async def _answer(send: Send, status: int, body: bytes = b"") -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [_TEXT, _NOSNIFF, length]})
+    await send({"type": "http.response.body", "body": body})

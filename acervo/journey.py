@@ -1,0 +1,199 @@
+"""START HERE: the steps of a file, in order, and what happens when one fails.
+
+    a provider knocks ──> journalled            hooks/        (no job: a receipt is on disk before the answer)
+    read                  receipts to files     receive/      loop, many receipts a transaction
+    capture               bytes, proven, sealed fetch/ keep/  queue `capture`, many files side by side
+    prepare               facts and copies      prepare/      queue `prepare`, a job a file
+    deliver               the CRM's records     deliver/      queue `deliver`, a job a connection
+
+Each step commits its facts and starts the next one in the same transaction. A step that is repeated finds its facts
+already there and changes nothing. Errors are of three families (`base.errors`): TryLater waits and tries again,
+NeedsPerson and Gone are written on the row for people to read; anything else is our fault, is logged as such, and is
+tried a few times more. What a dead worker held comes back by leases (files, deliveries) and by `timetable.rescue`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx
+from django.db import transaction
+from procrastinate import App, Blueprint
+from procrastinate.contrib.django import app as queue
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+
+from acervo.base import clock
+from acervo.base.database import in_thread
+from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
+from acervo.deliver import attach, outbox
+from acervo.fetch.capture import capture_due
+from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Receipt
+from acervo.prepare import renditions
+from acervo.receive.reader import drain
+
+log = logging.getLogger(__name__)
+steps = Blueprint()
+
+FAULT_TRIES = 5
+LONGEST_WAIT_S = 3600.0
+CRM_TIMEOUT_S = 30.0
+
+
+class Patience(BaseRetryStrategy):
+    """How a job that failed is tried again, by the family of its error."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, NeedsPerson | Gone):
+            return None
+        if not isinstance(exception, AcervoError):
+            log.error("job.fault", extra={"task": job.task_name, "job": job.id}, exc_info=exception)
+            if job.attempts >= FAULT_TRIES:
+                return None
+        wish = exception.after_s if isinstance(exception, TryLater) else None
+        wait_s = wish if wish is not None else min(2.0 ** (job.attempts + 1), LONGEST_WAIT_S)
+        return RetryDecision(retry_in={"seconds": max(1, round(wait_s * random.uniform(1.0, 1.25)))})  # noqa: S311
+
+
+# ── the steps ──
+
+
+def read() -> int:
+    """Read a batch of receipts and send the files they announce on their way. Returns how many receipts it read."""
+    with transaction.atomic():
+        drained = drain()
+        if drained.new_files:
+            start_capture()
+    return drained.receipts
+
+
+@steps.task(name="capture", queue="capture", retry=Patience())
+async def capture() -> None:
+    """Fetch, prove, seal and store everything that is due."""
+    await capture_due(_kept)
+
+
+def _kept(files: Sequence[UUID]) -> None:
+    _enqueue("prepare", "prepare", [{"media": str(pk)} for pk in files])
+
+
+@steps.task(name="prepare", queue="prepare", retry=Patience())
+async def prepare(media: str) -> None:
+    """Look at one file in the sandbox and make its copies."""
+    await renditions.prepare(UUID(media), _prepared)
+
+
+def _prepared(media: UUID) -> None:
+    if outbox.promise([media]):
+        start_deliveries()
+
+
+@steps.task(name="deliver", queue="deliver", retry=Patience())
+async def deliver(connection: str) -> None:
+    """Keep what is promised to one CRM, until nothing is due."""
+    async with httpx.AsyncClient(timeout=CRM_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
+        while (await attach.deliver(UUID(connection), http=http)).claimed:
+            pass
+
+
+# ── starting them ──
+
+
+def start_capture() -> None:
+    """A worker will look for due files. One waiting job is enough, however many ask."""
+    _enqueue_once("capture", "capture")
+
+
+def start_deliveries() -> None:
+    """A worker will look after every CRM that something is due for."""
+    for connection in outbox.due_connections():
+        _enqueue_once("deliver", "deliver", connection=str(connection))
+
+
+def start_prepare(files: Sequence[UUID]) -> None:
+    """Files whose preparation was lost on the way are sent again."""
+    _kept(files)
+
+
+def _enqueue(task: str, name: str, arguments: Sequence[dict[str, Any]]) -> None:
+    _transactional().configure_task(f"acervo:{task}", queue=name, allow_unknown=False).batch_defer(*arguments)
+
+
+def _enqueue_once(task: str, name: str, **arguments: Any) -> None:
+    lock = ":".join([task, *map(str, arguments.values())])
+    deferrer = _transactional().configure_task(
+        f"acervo:{task}", queue=name, queueing_lock=lock, allow_unknown=False
+    )
+    try:
+        with transaction.atomic():  # a savepoint: the refusal must not spoil the caller's transaction
+            deferrer.defer(**arguments)
+    except AlreadyEnqueued:
+        pass
+
+
+def _transactional() -> App:
+    """The queue on Django's own connection: a job exists exactly when the fact it follows from does. Inside a worker
+    the shared app rides on another connection, so this is said each time."""
+    return queue.with_connector(DjangoConnector())
+
+
+def register(app: App) -> None:
+    """Called by procrastinate once it is ready."""
+    app.add_tasks_from(steps, namespace="acervo")
+
+
+# ── what people do ──
+
+
+def retry_capture(media: MediaFile, by: str) -> None:
+    """Try to get a file now, even one that was given up: perhaps the provider was wrong."""
+    with transaction.atomic():
+        at = clock.now()
+        found = MediaFile.objects.filter(pk=media.pk, stored_at=None)
+        if not found.update(gone_at=None, due_at=at, claimed_until=None, corrupt_attempts=0, changed_at=at):
+            return
+        start_capture()
+        AuditEntry.objects.record(media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")])
+
+
+def retry_delivery(delivery: Delivery, by: str) -> None:
+    """Try to write to the CRM now."""
+    with transaction.atomic():
+        outbox.retry(delivery, by=by)
+        start_deliveries()
+
+
+def choose_record(delivery: Delivery, record_id: str, by: str) -> None:
+    """Tell which of several CRM records is the person's. Raises Refused for one that was not offered."""
+    with transaction.atomic():
+        outbox.choose_record(delivery, record_id, by=by)
+        start_deliveries()
+
+
+def replay_receipts(receipts: Sequence[UUID], by: str) -> int:
+    """Read stored receipts again, e.g. after a parser was mended or a number connected. Returns how many."""
+    with transaction.atomic():
+        found = Receipt.objects.filter(pk__in=receipts).exclude(read_at=None)
+        by_workspace: dict[UUID, list[UUID]] = {}
+        for pk, workspace_id in found.values_list("pk", "workspace_id"):
+            by_workspace.setdefault(workspace_id, []).append(pk)
+        Receipt.objects.filter(pk__in=[pk for pks in by_workspace.values() for pk in pks]).update(read_at=None)
+        for workspace_id, pks in by_workspace.items():
+            deed = Deed("receipt.replayed", "workspace", workspace_id, "", {"receipts": len(pks)})
+            AuditEntry.objects.record(workspace_id, by, [deed])
+    return sum(len(pks) for pks in by_workspace.values())
+
+
+async def reconcile(connection: Connection) -> None:
+    """Compare what a CRM has with what we said it has, and mend it by policy."""
+    from acervo.deliver.reconcile import reconcile as compare
+
+    async with httpx.AsyncClient(timeout=CRM_TIMEOUT_S, trust_env=False) as http:
+        await compare(connection.pk, http=http, limit=outbox.BATCH)
+    await in_thread(start_deliveries)

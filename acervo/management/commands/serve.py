@@ -1,0 +1,91 @@
+"""`acervo serve`: everything on one machine, one port."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from acervo.management.command import AcervoCommand
+from acervo.management.processes import household
+
+WORKERS = (("capture", "capture,tick"), ("preparation", "prepare,deliver"))
+"""Capture has workers of its own: no amount of preparation or delivery may delay a deadline."""
+
+
+class Command(AcervoCommand):
+    help = "Run database, web and workers; restart what dies; stop cleanly."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+
+    def work(self, options: dict[str, Any]) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        listener = _listen(options["host"], options["port"])
+        home = household(listener.fileno(), workers=WORKERS)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: home.stopping.set())
+        host, port = listener.getsockname()[:2]
+        threading.Thread(target=self._announce, args=(options, host, port, home.stopping), daemon=True).start()
+        over = threading.Event()
+        keeper = _keep_database(over)
+        try:
+            home.run()
+        finally:
+            over.set()
+            keeper.join()
+            if settings.EMBEDDED is not None:
+                settings.EMBEDDED.stop()
+
+    def _announce(self, options: dict[str, Any], host: str, port: int, stopping: threading.Event) -> None:
+        """One line, once everything answers."""
+        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+        while not stopping.is_set():
+            if _is_ready(f"{address}/readyz"):
+                self.say(options, {"ready": True, "url": address}, _("Acervo is ready at %s") % address)
+                self.stdout.flush()
+                return
+            time.sleep(0.2)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket stays open while the web process is restarted: callers wait a moment instead of being refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _keep_database(over: threading.Event) -> threading.Thread:
+    def keep() -> None:
+        if settings.EMBEDDED is not None:
+            settings.EMBEDDED.supervise(over)
+
+    keeper = threading.Thread(target=keep, name="database", daemon=True)
+    keeper.start()
+    return keeper
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own address)
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,1 @@
+"""WhatsApp numbers on Meta's Cloud API."""

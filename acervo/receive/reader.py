@@ -1,0 +1,225 @@
+"""From receipts to rows: drains the journal in batches, reads every part, writes each fact exactly once."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, transaction
+
+from acervo.base import clock
+from acervo.keep import credentials
+from acervo.models import AuditEntry, Connection, Deed, Message, Receipt
+from acervo.providers.contract import (
+    AccountEvent,
+    Announcement,
+    IdentityChange,
+    Provider,
+    Reading,
+    Revocation,
+    StatusUpdate,
+    Unread,
+    UnreadableWebhook,
+    Webhook,
+)
+from acervo.receive.announced import Announced, write
+from acervo.receive.people import Nobody, Register, keys
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+@dataclass(slots=True)
+class Drained:
+    """What one transaction of reading brought."""
+
+    receipts: int = 0
+    new_files: list[UUID] = field(default_factory=list)
+    """Announced for the first time and not lost already: their journey begins."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the receipts of one workspace said, sorted by what has to be done about it."""
+
+    workspace_id: UUID
+    announced: list[Announced] = field(default_factory=list)
+    identity_changes: list[IdentityChange] = field(default_factory=list)
+    revocations: list[tuple[Connection, Revocation]] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
+
+
+def drain(limit: int = BATCH) -> Drained:
+    """Read the oldest waiting receipts that no other reader holds. Must run inside a transaction:
+    the caller starts the journeys of `new_files` in the same one."""
+    receipts = list(
+        Receipt.objects.waiting().select_for_update(skip_locked=True, of=("self",)).order_by("id")[:limit]
+    )
+    if not receipts:
+        return Drained()
+    try:
+        with transaction.atomic():
+            return _read_all(receipts)
+    except (DataError, IntegrityError) as error:
+        log.warning("receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__})
+        return _read_singly(receipts)
+
+
+def _read_singly(receipts: list[Receipt]) -> Drained:
+    """A batch fails as a whole: find the receipt that spoils it, list it as unread, let its neighbours through."""
+    total = Drained()
+    for receipt in receipts:
+        try:
+            with transaction.atomic():
+                one = _read_all([receipt])
+        except (DataError, IntegrityError) as error:
+            reason = f"database refused it ({type(error).__name__})"
+            _mark_read([receipt], {receipt.pk: [Unread("", "receipt", reason)]})
+            one = Drained(receipts=1)
+        total.receipts += one.receipts
+        total.new_files += one.new_files
+    return total
+
+
+def _read_all(receipts: list[Receipt]) -> Drained:
+    adapters = _Adapters()
+    batches: dict[UUID, _Batch] = {}
+    unread: dict[UUID, list[Unread]] = {}
+    for receipt in receipts:
+        batch = batches.setdefault(receipt.workspace_id, _Batch(receipt.workspace_id))
+        unread[receipt.pk] = _sort(receipt, adapters, batch)
+    new_files: list[UUID] = []
+    deeds: dict[UUID, list[Deed]] = {}
+    for workspace_id, batch in sorted(batches.items()):
+        new_files += _write(batch)
+        deeds[workspace_id] = batch.deeds
+    _mark_read(receipts, unread)
+    _touch(receipts)
+    for workspace_id, done in deeds.items():
+        if done:
+            AuditEntry.objects.record(workspace_id, by="system:reader", deeds=done)
+    return Drained(len(receipts), new_files)
+
+
+class _Adapters:
+    """Connections and their adapters, looked up once per batch."""
+
+    def __init__(self) -> None:
+        self._connections: dict[UUID, Connection] = {}
+        self._providers: dict[UUID, Provider] = {}
+        self._accounts: dict[tuple[UUID, str, str], Connection | None] = {}
+
+    def connection(self, receipt: Receipt) -> Connection:
+        pk = receipt.connection_id
+        if pk not in self._connections:
+            self._connections[pk] = Connection.objects.get(pk=pk)
+        return self._connections[pk]
+
+    def provider(self, connection: Connection) -> Provider:
+        if connection.pk not in self._providers:
+            self._providers[connection.pk] = credentials.provider(connection)
+        return self._providers[connection.pk]
+
+    def account(self, connection: Connection, account_id: str) -> Connection | None:
+        """The connection of an account named in a payload: always of the same workspace and provider."""
+        key = (connection.workspace_id, connection.kind, account_id)
+        if key not in self._accounts:
+            self._accounts[key] = Connection.objects.filter(
+                workspace=connection.workspace_id, kind=connection.kind, account_id=account_id, removed_at=None
+            ).first()
+        return self._accounts[key]
+
+
+def _sort(receipt: Receipt, adapters: _Adapters, batch: _Batch) -> list[Unread]:
+    """Put each event of a receipt where it belongs; what cannot be read is returned, never dropped."""
+    connection = adapters.connection(receipt)
+    try:
+        reading = adapters.provider(connection).read(
+            Webhook(method="POST", headers=receipt.headers, body=bytes(receipt.body))
+        )
+    except UnreadableWebhook as error:
+        return [Unread("", "webhook", str(error))]
+    except Exception as error:  # noqa: BLE001  (a fault of our parser must cost one receipt, and be seen and replayable)
+        log.exception("receipt.parser_failed", extra={"receipt": str(receipt.pk)})
+        return [Unread("", "webhook", f"our parser failed ({type(error).__name__})")]
+    return list(reading.unread) + _sort_events(receipt, connection, reading, adapters, batch)
+
+
+def _sort_events(
+    receipt: Receipt, connection: Connection, reading: Reading, adapters: _Adapters, batch: _Batch
+) -> list[Unread]:
+    unread: list[Unread] = []
+    for event in reading.events:
+        if isinstance(event, AccountEvent):
+            batch.deeds.append(_account_deed(connection, event))
+            continue
+        if isinstance(event, IdentityChange):
+            batch.identity_changes.append(event)
+            continue
+        account = adapters.account(connection, event.account_id or "")
+        if account is None:
+            if not isinstance(event, StatusUpdate):
+                unread.append(Unread("", "message", "unknown_account"))
+        elif isinstance(event, Announcement):
+            if keys(event.sender):
+                batch.announced.append(Announced(receipt.pk, account, adapters.provider(account), event, receipt.received_at))
+            else:
+                unread.append(Unread("", event.type, "no sender"))
+        elif isinstance(event, Revocation):
+            batch.revocations.append((account, event))
+    return unread
+
+
+def _account_deed(connection: Connection, event: AccountEvent) -> Deed:
+    details: dict[str, Any] = {"type": event.type, "severity": event.severity, "summary": event.summary[:200]}
+    return Deed("account.event", "connection", connection.pk, event.type[:200], details)
+
+
+def _write(batch: _Batch) -> list[UUID]:
+    changes = batch.identity_changes
+    register = Register.load(
+        batch.workspace_id,
+        [item.event.sender for item in batch.announced] + [i for c in changes for i in (c.before, c.after)],
+    )
+    people = {item: register.person_of(item.event.sender) for item in batch.announced}
+    for change in changes:
+        try:
+            register.same(change.before, change.after)
+        except Nobody:
+            log.info("identity.change_without_identifiers")
+    batch.deeds += register.save()
+    new_files = write(batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced])
+    _revoke(batch.revocations)
+    return new_files
+
+
+def _revoke(revocations: list[tuple[Connection, Revocation]]) -> None:
+    for account, event in revocations:
+        found = Message.objects.filter(connection=account, provider_id=event.message_id, revoked_at=None)
+        if event.edited is None:
+            found.update(revoked_at=event.at)
+        elif event.edited.text is not None:
+            found.update(text=event.edited.text)
+
+
+def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> None:
+    at = clock.now()
+    whole = [receipt.pk for receipt in receipts if not unread.get(receipt.pk)]
+    Receipt.objects.filter(pk__in=whole).update(read_at=at, unread=[])
+    for receipt in receipts:
+        if parts := unread.get(receipt.pk):
+            listed = [{"pointer": part.pointer, "type": part.type[:64], "reason": part.reason[:200]} for part in parts]
+            Receipt.objects.filter(pk=receipt.pk).update(read_at=at, unread=listed)
+
+
+def _touch(receipts: list[Receipt]) -> None:
+    latest: dict[UUID, Any] = defaultdict(lambda: None)
+    for receipt in receipts:
+        known = latest[receipt.connection_id]
+        latest[receipt.connection_id] = max(known, receipt.received_at) if known else receipt.received_at
+    for pk, at in sorted(latest.items()):
+        Connection.objects.filter(pk=pk).exclude(last_event_at__gte=at).update(last_event_at=at)

@@ -1,0 +1,155 @@
+"""WhatsApp numbers and CRMs: are they alive, what waits for them, and the few things one can do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Count, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST, require_http_methods
+
+from acervo import crms, providers
+from acervo.base import ids
+from acervo.govern import connections as govern
+from acervo.models import Ability, Connection, Delivery, MediaFile, Member, Purpose, by_member
+from acervo.web import words
+from acervo.web.guards import MemberRequest, for_members, needs
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A connection as the list shows it."""
+
+    connection: Connection
+    vendor: str
+    initials: str
+    status: words.Status
+    reason: words.Words
+    waiting: int
+    """Files not captured yet, or deliveries not made yet."""
+    last_file_at: datetime | None
+    deadline: datetime | None
+    """When the most urgent waiting file can no longer be had."""
+    webhook_url: str
+
+    @property
+    def slug(self) -> str:
+        return ids.text(self.connection.pk)
+
+    @property
+    def is_crm(self) -> bool:
+        return self.connection.purpose == Purpose.CRM
+
+
+@require_GET
+@for_members
+@needs(Ability.OPERATE)
+def connections(request: MemberRequest) -> HttpResponse:
+    found = rows(request.user)
+    return render(
+        request,
+        "integrations.html",
+        {
+            "numbers": [row for row in found if not row.is_crm],
+            "crms": [row for row in found if row.is_crm],
+            "can_connect": request.user.can(Ability.CONNECT),
+        },
+    )
+
+
+@require_POST
+@for_members
+@needs(Ability.CONNECT)
+def pause(request: MemberRequest, connection: UUID) -> HttpResponse:
+    account = _visible(request.user, connection)
+    govern.pause(account, by_member(request.user), "by_hand")
+    messages.success(request, _("%(name)s is paused. What arrives is kept for later.") % {"name": account.name})
+    return redirect("connections")
+
+
+@require_POST
+@for_members
+@needs(Ability.CONNECT)
+def resume(request: MemberRequest, connection: UUID) -> HttpResponse:
+    account = _visible(request.user, connection)
+    govern.resume(account, by_member(request.user))
+    messages.success(request, _("%(name)s goes on. What waited is on its way.") % {"name": account.name})
+    return redirect("connections")
+
+
+@require_http_methods(["GET", "POST"])
+@for_members
+@needs(Ability.CONNECT)
+def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
+    """New secrets for a connection; an empty field keeps the one that is there."""
+    account = _visible(request.user, connection)
+    names = _adapter(account).secret_names
+    given = {name: request.POST.get(name, "").strip() for name in names}
+    if request.method == "POST" and any(given.values()):
+        govern.reconnect(account, given, by_member(request.user))
+        messages.success(request, _("%(name)s is connected again. What waited is on its way.") % {"name": account.name})
+        return redirect("connections")
+    return render(
+        request,
+        "reconnect.html",
+        {
+            "connection": account,
+            "row": _row(_with_facts(request.user, Connection.objects.visible_to(request.user)).get(pk=account.pk)),
+            "fields": [(name, words.SECRETS.get(name, name)) for name in names],
+            "is_empty": request.method == "POST",
+        },
+        status=422 if request.method == "POST" else 200,
+    )
+
+
+def rows(member: Member) -> list[Row]:
+    """Every connection the member may see, in one query besides those of an agent's teams."""
+    found = Connection.objects.visible_to(member).filter(removed_at=None)
+    return [_row(account) for account in _with_facts(member, found).order_by("purpose", "name")]
+
+
+def _visible(member: Member, connection: UUID) -> Connection:
+    return get_object_or_404(Connection.objects.visible_to(member).filter(removed_at=None), pk=connection)
+
+
+def _with_facts(member: Member, found: QuerySet[Connection]) -> QuerySet[Connection]:
+    files = MediaFile.objects.visible_to(member).filter(connection=OuterRef("pk")).order_by().values("connection")
+    awaited = files.filter(stored_at=None, gone_at=None)
+    promised = Delivery.objects.filter(connection=OuterRef("pk"), delivered_at=None).order_by().values("connection")
+    number = IntegerField()
+    return found.annotate(
+        awaited=Coalesce(Subquery(awaited.annotate(n=Count("pk")).values("n"), output_field=number), 0),
+        promised=Coalesce(Subquery(promised.annotate(n=Count("pk")).values("n"), output_field=number), 0),
+        deadline=Subquery(awaited.annotate(at=Min("fetch_before")).values("at")),
+        last_file_at=Subquery(files.annotate(at=Max("received_at", filter=Q(stored_at__isnull=False))).values("at")),
+    )
+
+
+def _row(account: Any) -> Row:
+    is_crm = account.purpose == Purpose.CRM
+    reason = words.pause_reason(account.pause_reason, is_crm=is_crm) if account.paused_at else ""
+    if account.state == "resting":
+        reason = words.crm_refusal(account.last_refusal) if is_crm else words.refusal(account.last_refusal)
+    vendor = str(_adapter(account).name)
+    return Row(
+        connection=account,
+        vendor=vendor,
+        initials="".join(letter for letter in vendor if letter.isupper())[:2] or vendor[:2].upper(),
+        status=words.CONNECTION_STATES[account.state],
+        reason=reason,
+        waiting=account.promised if is_crm else account.awaited,
+        last_file_at=account.last_success_at if is_crm else account.last_file_at,
+        deadline=account.deadline,
+        webhook_url="" if is_crm else govern.webhook_url(account),
+    )
+
+
+def _adapter(account: Connection) -> Any:
+    return crms.get(account.kind) if account.purpose == Purpose.CRM else providers.get(account.kind)

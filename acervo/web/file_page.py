@@ -1,0 +1,204 @@
+"""One file: hear or see it, its facts, its place in the CRM, its story, and what may be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from acervo import journey
+from acervo.base import filetypes, ids
+from acervo.base.errors import Refused
+from acervo.models import (
+    Ability,
+    AuditEntry,
+    Delivery,
+    Direction,
+    MediaFile,
+    Member,
+    RecordLink,
+    by_member,
+)
+from acervo.web import words
+from acervo.web.cards import Card, card, delivery_state, with_facts
+from acervo.web.guards import MemberRequest, for_members, needs
+
+MOST_ENTRIES: Final = 60
+MOST_COPIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A delivery as its row on the page says it."""
+
+    delivery: Delivery
+    state: str
+    status: words.Status
+    reason: words.Words
+    record: RecordLink | None
+
+    @property
+    def slug(self) -> str:
+        return ids.text(self.delivery.pk)
+
+    @property
+    def candidates(self) -> list[dict[str, str]]:
+        offered: list[dict[str, str]] = self.delivery.refusal_facts.get("candidates", [])
+        return offered if self.state == "choose" else []
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A line of the history."""
+
+    at: datetime
+    what: words.Happening
+    who: words.Words
+    why: words.Words = ""
+
+
+@require_GET
+@for_members
+def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
+    media = _visible(request.user, file)
+    deliveries = list(media.deliveries.select_related("connection").order_by("promised_at"))
+    links = list(media.record_links.select_related("connection"))
+    shown = card(media)
+    return render(
+        request,
+        "file.html",
+        {
+            "media": media,
+            "card": shown,
+            "viewer": _viewer(shown),
+            "can_retry": request.user.can(Ability.RETRY),
+            "promises": [_promise(delivery, links) for delivery in deliveries],
+            "contact_links": list(media.person.record_links.select_related("connection")),
+            "history": _history(request.user, media, deliveries),
+            "copies": _copies(request.user, media),
+            "renditions": [(words.RENDITIONS[made.kind], made) for made in media.renditions.all()],
+            "identifiers": list(media.person.identifiers.filter(kind="phone").values_list("value", flat=True)),
+        },
+    )
+
+
+@require_POST
+@for_members
+@needs(Ability.RETRY)
+def retry_capture(request: MemberRequest, file: UUID) -> HttpResponse:
+    media = _visible(request.user, file)
+    journey.retry_capture(media, by=by_member(request.user))
+    messages.success(request, _("We are trying to get this file again now."))
+    return redirect("file", file)
+
+
+@require_POST
+@for_members
+@needs(Ability.RETRY)
+def retry_delivery(request: MemberRequest, file: UUID, delivery: UUID) -> HttpResponse:
+    journey.retry_delivery(_visible_delivery(request.user, file, delivery), by=by_member(request.user))
+    messages.success(request, _("The file is on its way to the CRM again."))
+    return redirect("file", file)
+
+
+@require_POST
+@for_members
+@needs(Ability.RETRY)
+def choose_record(request: MemberRequest, file: UUID, delivery: UUID) -> HttpResponse:
+    promised = _visible_delivery(request.user, file, delivery)
+    try:
+        journey.choose_record(promised, request.POST.get("record", ""), by=by_member(request.user))
+    except Refused:
+        messages.error(request, _("Choose one of the records the CRM offered."))
+    else:
+        messages.success(request, _("Chosen. All files of this contact follow by themselves."))
+    return redirect("file", file)
+
+
+def _visible(member: Member, file: UUID) -> MediaFile:
+    return get_object_or_404(with_facts(MediaFile.objects.visible_to(member)).select_related("message"), pk=file)
+
+
+def _visible_delivery(member: Member, file: UUID, delivery: UUID) -> Delivery:
+    return get_object_or_404(Delivery.objects.visible_to(member), pk=delivery, media=file)
+
+
+def _viewer(shown: Card) -> str:
+    """Which of the viewers fits the bytes: audio, video, image, document, or none while there are no bytes."""
+    media = shown.media
+    if media.stored_at is None:
+        return "none"
+    filetype = filetypes.by_mime(media.mime or "")
+    if filetype.kind in ("audio", "video"):
+        return filetype.kind if shown.sources else "document"
+    if filetype.kind == "image" and (filetype.inline or shown.thumb):
+        return "image"
+    return "document"
+
+
+def _promise(delivery: Delivery, links: Iterable[RecordLink]) -> Promise:
+    state = delivery_state(delivery)
+    reason = words.crm_refusal(delivery.refusal) if state != "delivered" else ""
+    if delivery.connection.paused_at and state != "delivered":
+        reason = words.pause_reason(delivery.connection.pause_reason, is_crm=True)
+    record = next((link for link in links if link.connection_id == delivery.connection_id), None)
+    return Promise(delivery, state, words.DELIVERY_STATES[state], reason, record)
+
+
+def _history(member: Member, media: MediaFile, deliveries: Iterable[Delivery]) -> list[Moment]:
+    """What the audit says of the file, and the facts that need no entry, newest first."""
+    entries = list(
+        AuditEntry.objects.of("file", media.pk).filter(workspace_id=member.workspace_id).order_by("-number")[:MOST_ENTRIES]
+    )
+    names = _names(member, {entry.by for entry in entries})
+    story = [
+        Moment(entry.at, words.happening(entry.action), _actor(entry.by, names), words.refusal(entry.reason) if entry.action == "file.lost" else "")
+        for entry in entries
+    ]
+    return sorted([*story, *_facts(media, deliveries)], key=lambda moment: moment.at, reverse=True)
+
+
+def _facts(media: MediaFile, deliveries: Iterable[Delivery]) -> Iterable[Moment]:
+    is_out = media.direction == Direction.OUTBOUND
+    announced = _("Sent through WhatsApp") if is_out else _("Received through WhatsApp")
+    yield Moment(media.received_at, words.Happening(announced, "webhook"), media.connection.name)
+    if media.prepared_at:
+        yield Moment(media.prepared_at, words.Happening(_("Made ready for playing"), "scan-search"), "")
+    if media.refused_at and not media.stored_at and not media.gone_at:
+        failed = words.Happening(_("Capture failed, another try follows"), "triangle-alert", "warn")
+        yield Moment(media.refused_at, failed, "", words.refusal(media.refusal))
+    for delivery in deliveries:
+        if delivery.delivered_at:
+            yield Moment(delivery.delivered_at, words.Happening(_("Delivered to the CRM"), "circle-check", "ok"), delivery.connection.name)
+        elif delivery.refused_at:
+            refused = words.Happening(_("The CRM did not take it"), "triangle-alert", "warn")
+            yield Moment(delivery.refused_at, refused, delivery.connection.name, words.crm_refusal(delivery.refusal))
+
+
+def _names(member: Member, actors: Iterable[str]) -> dict[str, str]:
+    """Who the members among the actors are, in one query."""
+    keys = [ids.parse(actor.removeprefix("member:")) for actor in actors if actor.startswith("member:")]
+    found = Member.objects.filter(workspace=member.workspace_id, pk__in=keys)
+    return {by_member(other): str(other) for other in found}
+
+
+def _actor(by: str, names: dict[str, str]) -> words.Words:
+    return names.get(by) or words.SYSTEM_ACTORS.get(by.partition(":")[0], by)
+
+
+def _copies(member: Member, media: MediaFile) -> list[Card]:
+    """Other files of the same person with the very same bytes."""
+    if not media.sha256:
+        return []
+    same = MediaFile.objects.visible_to(member).filter(person=media.person_id, sha256=media.sha256).exclude(pk=media.pk)
+    return [card(copy) for copy in with_facts(same).order_by("-received_at")[:MOST_COPIES]]
+
+

@@ -1,0 +1,70 @@
+"""Who may enter a page: signed-in members, and for some pages those with an ability."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode, urlsplit
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django.conf import settings
+
+from acervo.models import Ability, Member
+
+P = ParamSpec("P")
+
+
+class MemberRequest(HttpRequest):
+    """A request past the guard."""
+
+    user: Member
+    htmx: Any
+
+
+View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+Door = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def for_members(view: View[P]) -> Door[P]:
+    """Everybody else is sent to sign in, and comes back afterwards."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _to_sign_in(request)
+        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+    guarded.is_for_members = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def needs(ability: Ability) -> Callable[[View[P]], View[P]]:
+    """For members with this ability; others read why not. Goes below `for_members`."""
+
+    def guard(view: View[P]) -> View[P]:
+        @functools.wraps(view)
+        def guarded(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.can(ability):
+                raise PermissionDenied(ability)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
+    htmx = getattr(request, "htmx", None)
+    if htmx:
+        # The page is open in a browser whose session ended: leave it as a whole, and come back to it.
+        here = urlsplit(htmx.current_url or "/")
+        back = f"{here.path}?{here.query}" if here.query else here.path
+        return HttpResponse(status=204, headers={"HX-Redirect": _sign_in_address(back)})
+    return redirect(_sign_in_address(request.get_full_path() if request.method == "GET" else "/library"))
+
+
+def _sign_in_address(back_to: str) -> str:
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back_to})}"

@@ -1,0 +1,251 @@
+"""All files: find, filter, read page by page, hear without leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from acervo.base import ids
+from acervo.models import Connection, Kind, Person
+from acervo.organise import search
+from acervo.organise.search import Cursor, Wish
+from acervo.web import words
+from acervo.web.cards import Card, card, with_facts
+from acervo.web.guards import MemberRequest, for_members
+
+RECENT: Final = {"today": 0, "7d": 6, "30d": 29}
+MAX_CHANNELS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    date: date
+    cards: list[Card]
+    is_continued: bool
+    """Its heading stands on the page before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One line of a filter."""
+
+    name: str
+    value: str
+    label: words.Words
+    count: int | None
+    is_chosen: bool
+    icon: str = ""
+
+    @property
+    def html_id(self) -> str:
+        return f"f-{self.name}-{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter in force, and the address of the list without it."""
+
+    key: words.Words
+    value: words.Words
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The query string, read once. What it says wrongly does not narrow."""
+
+    asked: QueryDict
+    text: str
+    kinds: tuple[str, ...]
+    recent: str
+    first: date | None
+    last: date | None
+    person: Person | None
+    channels: tuple[Connection, ...]
+    crm: tuple[str, ...]
+    capture: tuple[str, ...]
+
+    @classmethod
+    def read(cls, asked: QueryDict, *, channels: Sequence[Connection], person: Person | None) -> Filters:
+        recent = asked.get("received", "")
+        is_period = recent == "period" or not recent
+        return cls(
+            asked=asked,
+            text=asked.get("q", "").strip()[:200],
+            kinds=_known(asked, "kind", Kind.values),
+            recent=recent if recent in RECENT or recent == "period" else "",
+            first=_day(asked.get("from", "")) if is_period else None,
+            last=_day(asked.get("to", "")) if is_period else None,
+            person=person,
+            channels=tuple(channel for channel in channels if ids.text(channel.pk) in asked.getlist("channel")),
+            crm=_known(asked, "crm", search.CRM_STATES),
+            capture=_known(asked, "capture", search.CAPTURE_STATES),
+        )
+
+    @property
+    def wish(self) -> Wish:
+        since = begin_of(timezone.localdate() - timedelta(days=RECENT[self.recent])) if self.recent in RECENT else None
+        return Wish(
+            text=self.text,
+            kinds=self.kinds,
+            since=since or (begin_of(self.first) if self.first else None),
+            before=begin_of(self.last + timedelta(days=1)) if self.last else None,
+            person_id=self.person.pk if self.person else None,
+            channels=tuple(channel.pk for channel in self.channels),
+            crm=self.crm,
+            capture=self.capture,
+        )
+
+    @property
+    def is_list(self) -> bool:
+        return self.asked.get("view") == "list"
+
+    @property
+    def are_any(self) -> bool:
+        return bool(self.chips or self.text)
+
+    @property
+    def chips(self) -> list[Chip]:
+        found = [Chip(_("Type"), words.KINDS[kind], self.address(without=("kind", kind))) for kind in self.kinds]
+        if self.recent in RECENT:
+            found.append(Chip(_("Received"), _recent_words()[self.recent], self.address(without=("received", None))))
+        if self.first:
+            found.append(Chip(_("From"), self.first.isoformat(), self.address(without=("from", None))))
+        if self.last:
+            found.append(Chip(_("To"), self.last.isoformat(), self.address(without=("to", None))))
+        if self.person:
+            found.append(Chip(_("Contact"), self.person.name or _("Unnamed contact"), self.address(without=("person", None))))
+        for channel in self.channels:
+            found.append(Chip(_("Channel"), channel.name, self.address(without=("channel", ids.text(channel.pk)))))
+        found += [Chip(_("In the CRM"), words.CRM_STATES[s], self.address(without=("crm", s))) for s in self.crm]
+        found += [Chip(_("Capture"), words.CAPTURE_STATES[s], self.address(without=("capture", s))) for s in self.capture]
+        return found
+
+    def address(self, *, without: tuple[str, str | None] | None = None, **changes: str) -> str:
+        """The library's address with these filters, less one, or with some parts changed."""
+        asked = self.asked.copy()
+        for place in ("after", "down_to"):
+            asked.pop(place, None)
+        if without:
+            name, value = without
+            asked.setlist(name, [kept for kept in asked.getlist(name) if value is not None and kept != value])
+        for name, value in changes.items():
+            asked[name] = value
+        for name in [name for name in asked if not any(asked.getlist(name))]:
+            del asked[name]
+        return f"/library?{asked.urlencode()}" if asked else "/library"
+
+
+@require_GET
+@for_members
+def library(request: MemberRequest) -> HttpResponse:
+    """The page; for htmx the part that changes with a filter, one more page, or the newest part again."""
+    channels = list(Connection.objects.visible_to(request.user).providers().filter(removed_at=None).order_by("name")[:MAX_CHANNELS])
+    filters = Filters.read(request.GET, channels=channels, person=_person(request))
+    after, down_to = place_of(request.GET.get("after")), place_of(request.GET.get("down_to"))
+    files = with_facts(search.found(request.user, filters.wish))
+    page = search.page(files, after=after, down_to=down_to)
+    found = {
+        "filters": filters,
+        "days": days([card(media) for media in page.files], continued=after.received_at if after else None),
+        "is_first": after is None,
+        "is_empty": not page.files and after is None,
+        "more": filters.address(after=str(page.next)) if page.next and not down_to else "",
+        "newest": filters.address(down_to=str(page.next)) if page.next else filters.address(),
+    }
+    if after and request.htmx and not request.htmx.boosted:
+        return render(request, "_library_page.html", found)
+    if down_to and request.headers.get("X-Acervo-Live"):
+        return render(request, "_newest.html", found)
+    since = {name: begin_of(timezone.localdate() - timedelta(days=back)) for name, back in RECENT.items()}
+    counts = search.count(request.user, filters.wish, since=since, channels=[channel.pk for channel in channels])
+    found |= {"counts": counts, "facets": _facets(filters, counts, channels)}
+    is_swap = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
+    return render(request, "_library_swap.html" if is_swap else "library.html", found)
+
+
+def days(found: Iterable[Card], *, continued: datetime | None = None) -> list[Day]:
+    """Cards under their day, in the reader's time zone."""
+    continued_day = timezone.localdate(continued) if continued else None
+    by_day = groupby(found, key=lambda one: timezone.localdate(one.media.received_at))
+    return [Day(day, list(its), is_continued=day == continued_day) for day, its in by_day]
+
+
+def begin_of(day: date) -> datetime:
+    """Midnight, in the reader's time zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _facets(filters: Filters, counts: search.Counts, channels: Sequence[Connection]) -> dict[str, list[Option]]:
+    chosen = {ids.text(channel.pk) for channel in filters.channels}
+    recent = _recent_words()
+    return {
+        "kinds": [
+            Option("kind", kind, words.KINDS[kind], counts.kinds[kind], kind in filters.kinds, words.KIND_ICONS[kind])
+            for kind in Kind.values
+        ],
+        "recent": [
+            Option("received", "", _("Any time"), None, not filters.recent),
+            *(Option("received", name, recent[name], counts.since[name], filters.recent == name) for name in RECENT),
+            Option("received", "period", _("Period"), None, filters.recent == "period"),
+        ],
+        "crm": [
+            Option("crm", state, words.CRM_STATES[state], counts.crm[state], state in filters.crm)
+            for state in search.CRM_STATES
+        ],
+        "capture": [
+            Option("capture", state, words.CAPTURE_STATES[state], counts.capture[state], state in filters.capture)
+            for state in search.CAPTURE_STATES
+        ],
+        "channels": [
+            Option("channel", key := ids.text(channel.pk), channel.name, counts.channels[channel.pk], key in chosen)
+            for channel in channels
+        ],
+    }
+
+
+def _recent_words() -> dict[str, str]:
+    return {"today": _("Today"), "7d": _("Last 7 days"), "30d": _("Last 30 days")}
+
+
+def _known(asked: QueryDict, name: str, allowed: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value for value in allowed if value in asked.getlist(name))
+
+
+def _day(value: str) -> date | None:
+    try:
+        return parse_date(value)
+    except ValueError:
+        return None
+
+
+def place_of(value: str | None) -> Cursor | None:
+    """A place that cannot be read is the beginning."""
+    try:
+        return Cursor.parse(value) if value else None
+    except ValueError:
+        return None
+
+
+def _person(request: MemberRequest) -> Person | None:
+    """Somebody the member may not see does not exist: no list, rather than the list of everybody."""
+    if not request.GET.get("person"):
+        return None
+    try:
+        person_id: UUID = ids.parse(request.GET["person"])
+    except ValueError:
+        raise Http404 from None
+    return get_object_or_404(Person.objects.visible_to(request.user), pk=person_id)
+
+

@@ -1,0 +1,230 @@
+"""How moments, sizes, lengths and icons are written on pages, by CLDR, in the reader's language and time zone."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from babel import Locale
+from babel.dates import format_date, format_skeleton, format_timedelta
+from babel.numbers import format_decimal
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.template import Library
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext as _, npgettext
+
+from acervo.base import clock
+from acervo.models import MediaFile
+from acervo.web import words
+
+register = Library()
+
+POINTS_ON_A_CARD: Final = 40
+
+
+@functools.cache
+def _locale_of(language: str) -> Locale:
+    return Locale.parse(language, sep="-")
+
+
+def locale() -> Locale:
+    return _locale_of(get_language() or settings.LANGUAGE_CODE)
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """A symbol of `icons.svg`; always beside a word, so hidden from screen readers."""
+    classes = f"i {extra}".strip()
+    return format_html(
+        '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>',
+        classes,
+        asset("icons/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def asset(path: str) -> str:
+    """The address of a static file, which changes when its content does."""
+    return f"{static(path)}?v={_fingerprint(path)}"
+
+
+@functools.lru_cache(maxsize=None)
+def _remembered_fingerprint(path: str) -> str:
+    found = finders.find(path)
+    if not isinstance(found, str):
+        raise FileNotFoundError(f"No static file is called {path}.")
+    return hashlib.sha256(Path(found).read_bytes()).hexdigest()[:10]
+
+
+def _fingerprint(path: str) -> str:
+    if settings.DEBUG:
+        _remembered_fingerprint.cache_clear()
+    return _remembered_fingerprint(path)
+
+
+@register.simple_tag
+def pill(status: words.Status) -> SafeString:
+    tone = f" pill--{status.tone}" if status.tone else ""
+    return format_html('<span class="pill{}">{}<span>{}</span></span>', tone, icon(status.icon), status.label)
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString:
+    """Exact: "ter., 17 de nov. de 2026, 14:32"."""
+    return _time(at, "yMMMEdHm")
+
+
+@register.filter
+def clock_time(at: datetime | None) -> SafeString:
+    return _time(at, "Hm")
+
+
+@register.filter
+def second(at: datetime | None) -> SafeString:
+    return _time(at, "MMMdHms")
+
+
+@register.filter
+def ago(at: datetime | None) -> SafeString:
+    """Relative within a day, exact beyond; the exact moment is always in `datetime` and in the title."""
+    if at is None:
+        return SafeString("")
+    away = at - clock.now()
+    if abs(away) >= timedelta(days=1):
+        return moment(at)
+    said = format_timedelta(away, add_direction=True, locale=locale())
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at, "yMMMEdHms"), said
+    )
+
+
+@register.filter
+def left(until: datetime | None) -> str:
+    """How much time there is: "6 dias e 21 h" is said as "6 dias". Empty once it is over."""
+    if until is None or until <= clock.now():
+        return ""
+    return format_timedelta(until - clock.now(), threshold=1.5, locale=locale())
+
+
+@register.filter
+def day_name(day: date) -> str:
+    """Today, yesterday, or the day itself."""
+    today = timezone.localdate()
+    if day == today:
+        return _("Today")
+    if day == today - timedelta(days=1):
+        return _("Yesterday")
+    return format_date(day, "full", locale=locale()).capitalize()
+
+
+@register.filter
+def day_note(day: date) -> str:
+    """The date beside "Today" and "Yesterday"."""
+    if timezone.localdate() - day > timedelta(days=1):
+        return ""
+    return format_skeleton("EEEEMMMd", day, locale=locale())
+
+
+@register.filter
+def length(seconds: float | None) -> str:
+    """0:47, 12:03, 1:02:03."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left_over = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left_over:02}" if hours else f"{minutes}:{left_over:02}"
+
+
+@register.filter
+def size(size_bytes: int | None) -> str:
+    """154 KB, 1,7 GB: powers of 1000, as phones and disks say it."""
+    if size_bytes is None:
+        return ""
+    amount, unit = float(size_bytes), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    digits = "#,##0.#" if unit not in ("B", "KB") and amount < 100 else "#,##0"
+    return f"{format_decimal(amount, digits, locale=locale())} {unit}"
+
+
+@register.filter
+def number(value: int | None) -> str:
+    return "" if value is None else format_decimal(value, locale=locale())
+
+
+@register.filter
+def capped(value: int) -> str:
+    """A count that stops at a ceiling: "10.000+"."""
+    from acervo.organise.search import COUNT_CEILING
+
+    return f"{number(COUNT_CEILING)}+" if value > COUNT_CEILING else number(value)
+
+
+@register.filter
+def files(count: int) -> str:
+    return npgettext("counted", "%(count)s file", "%(count)s files", count) % {"count": capped(count)}
+
+
+@register.filter
+def wave(media: MediaFile, points: int = POINTS_ON_A_CARD) -> str:
+    """The path of a waveform in a box of 10 units a point by 100, loudest first among the points that share a bar."""
+    loud = bytes(media.waveform or b"")
+    if not loud:
+        return ""
+    share = max(len(loud) // points, 1)
+    bars = [max(loud[at : at + share]) for at in range(0, len(loud) - share + 1, share)]
+    halves = [max(round(bar * 48 / 255), 2) for bar in bars]
+    return "".join(f"M{10 * index + 5} {50 - half}V{50 + half}" for index, half in enumerate(halves))
+
+
+@register.filter
+def get(mapping: Any, key: Any) -> Any:
+    return mapping.get(key, "")
+
+
+@register.filter
+def refusal_words(code: str | None) -> words.Words:
+    return words.refusal(code)
+
+
+@register.filter
+def crm_refusal_words(code: str | None) -> words.Words:
+    return words.crm_refusal(code)
+
+
+@register.filter
+def phone(value: str) -> str:
+    """A number as people of its country write it."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        return value
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def _written(at: datetime, skeleton: str) -> str:
+    return format_skeleton(skeleton, timezone.localtime(at), locale=locale())
+
+
+def _time(at: datetime | None, skeleton: str) -> SafeString:
+    if at is None:
+        return SafeString("")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        _written(at, "yMMMEdHms"),
+        _written(at, skeleton),
+    )

@@ -1,0 +1,286 @@
+"""Every code the product keeps on rows, in words for people: what happened, what is safe, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from acervo.crms.contract import CrmErrorKind
+from acervo.models import Kind, RenditionKind, Role
+from acervo.providers.contract import Outcome
+
+Words = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A word with an icon and a tone: never colour alone."""
+
+    label: Words
+    tone: str
+    """ok, warn, bad, info, or empty for neutral."""
+    icon: str
+
+
+# ── files ──
+
+KINDS: Final[Mapping[str, Words]] = {
+    Kind.VOICE: _("Voice note"),
+    Kind.AUDIO: _("Audio"),
+    Kind.VIDEO: _("Video"),
+    Kind.IMAGE: _("Image"),
+    Kind.STICKER: _("Sticker"),
+    Kind.DOCUMENT: _("Document"),
+}
+KINDS_FROM: Final[Mapping[str, Words]] = {
+    Kind.VOICE: _("Voice note from %(name)s"),
+    Kind.AUDIO: _("Audio from %(name)s"),
+    Kind.VIDEO: _("Video from %(name)s"),
+    Kind.IMAGE: _("Image from %(name)s"),
+    Kind.STICKER: _("Sticker from %(name)s"),
+    Kind.DOCUMENT: _("Document from %(name)s"),
+}
+KINDS_TO: Final[Mapping[str, Words]] = {
+    Kind.VOICE: _("Voice note sent to %(name)s"),
+    Kind.AUDIO: _("Audio sent to %(name)s"),
+    Kind.VIDEO: _("Video sent to %(name)s"),
+    Kind.IMAGE: _("Image sent to %(name)s"),
+    Kind.STICKER: _("Sticker sent to %(name)s"),
+    Kind.DOCUMENT: _("Document sent to %(name)s"),
+}
+KIND_ICONS: Final[Mapping[str, str]] = {
+    Kind.VOICE: "mic",
+    Kind.AUDIO: "headphones",
+    Kind.VIDEO: "video",
+    Kind.IMAGE: "image",
+    Kind.STICKER: "sticker",
+    Kind.DOCUMENT: "file-text",
+}
+RENDITIONS: Final[Mapping[str, Words]] = {
+    RenditionKind.MP3: _("MP3 for listening everywhere"),
+    RenditionKind.MP4: _("MP4 for watching everywhere"),
+    RenditionKind.POSTER: _("Still picture"),
+    RenditionKind.THUMB_320: _("Small preview"),
+    RenditionKind.THUMB_640: _("Large preview"),
+}
+FILE_STATES: Final[Mapping[str, Status]] = {
+    "ready": Status(_("Kept"), "ok", "circle-check"),
+    "preparing": Status(_("Kept, being prepared"), "info", "loader"),
+    "waiting": Status(_("On its way"), "", "clock"),
+    "retrying": Status(_("Trying again"), "warn", "refresh-cw"),
+    "paused": Status(_("Waiting for the number"), "warn", "pause"),
+    "lost": Status(_("Lost"), "bad", "circle-x"),
+}
+CAPTURE_STATES: Final[Mapping[str, Words]] = {
+    "kept": _("Kept"),
+    "waiting": _("On its way"),
+    "lost": _("Lost"),
+}
+
+OUTCOMES: Final[Mapping[str, Words]] = {
+    Outcome.EXPIRED: _("WhatsApp no longer has this file: its time ended before it could be captured."),
+    Outcome.LOST_AT_PROVIDER: _(
+        "WhatsApp itself could not get this file from the sender's phone. Ask for it again."
+    ),
+    Outcome.TOKEN_REVOKED: _(
+        "WhatsApp no longer accepts our access. Reconnect the number and capture goes on by itself."
+    ),
+    Outcome.FORBIDDEN: _(
+        "WhatsApp does not allow this access to read files. Check the permissions of the token."
+    ),
+    Outcome.BLOCKED: _(
+        "WhatsApp has blocked this number or its app. See the account's page at the provider."
+    ),
+    Outcome.RATE_LIMITED: _("WhatsApp asked us to slow down. We try again by ourselves."),
+    Outcome.UNAVAILABLE: _("WhatsApp's servers were not available. We try again by ourselves."),
+    Outcome.TIMED_OUT: _("WhatsApp's servers took too long to answer. We try again by ourselves."),
+    Outcome.URL_DIED: _("The download link ended before we used it. We ask for a new one."),
+    Outcome.WRONG_HASH: _(
+        "What arrived was not what WhatsApp had announced, so it was thrown away. We fetch it again."
+    ),
+    Outcome.WRONG_SIZE: _("The file arrived incomplete, so it was thrown away. We fetch it again."),
+    Outcome.NOT_MEDIA: _("WhatsApp sent a page instead of the file. We fetch it again."),
+    Outcome.TOO_LARGE: _("The file is larger than this archive accepts, so it was not fetched."),
+    Outcome.FORBIDDEN_HOST: _(
+        "The download link led outside WhatsApp's own servers, so it was not followed."
+    ),
+    Outcome.UNKNOWN: _(
+        "Something we did not expect happened. It is written down, and we try again by ourselves."
+    ),
+}
+FAMILIES: Final[Mapping[str, Words]] = {
+    "error": _("Something went wrong on our side. It is written down for the people who run this archive."),
+    "try_later": _("It did not work this time. We try again by ourselves."),
+    "needs_person": _("Somebody has to act before this can go on."),
+    "gone": _("This can no longer be had."),
+    "refused": _("What was sent cannot be accepted."),
+    "forged": _("The signature did not fit, so nothing was accepted."),
+    "unreadable": _("It was not what this provider sends."),
+    "storage_away": _("The storage did not answer. We try again by ourselves."),
+    "object_damaged": _("The stored bytes are not those that were written, so they are not shown."),
+    "object_missing": _("The stored bytes are no longer where they were put. Somebody must look at the storage."),
+    "storage_unusable": _("The storage refuses us. Somebody must look at its settings."),
+    "erased": _("This file was erased."),
+    "sealed_elsewhere": _("This was sealed with another key. Somebody must give back the old one."),
+    "journal_away": _("The database did not answer. We try again by ourselves."),
+    "tool_failed": _("The media tools could not read this file. It is kept as it came."),
+    "tool_timed_out": _("The media tools took too long with this file. It is kept as it came."),
+    "tool_missing": _("A media tool is not installed. The files are kept; somebody must install it."),
+    "not_isolated": _("Media tools may only run isolated, and this machine does not offer it. The files are kept."),
+    "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
+}
+
+# ── the CRM ──
+
+CRM_REFUSALS: Final[Mapping[str, Words]] = {
+    CrmErrorKind.AUTH_EXPIRED: _("The access to the CRM expired and is being renewed."),
+    CrmErrorKind.AUTH_REVOKED: _(
+        "The CRM no longer accepts our access. Files are kept and go out by themselves once you reconnect."
+    ),
+    CrmErrorKind.FORBIDDEN: _(
+        "The CRM does not allow this access to write here. Give it the missing permission, then send again."
+    ),
+    CrmErrorKind.NOT_FOUND: _("The record is no longer in the CRM. Send again to make a new one."),
+    CrmErrorKind.CONFLICT: _("Somebody changed the same record at the same time. Send again."),
+    CrmErrorKind.VALIDATION: _(
+        "The CRM did not accept a value. A field there may have been changed by hand."
+    ),
+    CrmErrorKind.AMBIGUOUS: _("Several records in the CRM have this number. Choose the right one."),
+    CrmErrorKind.RATE_LIMITED: _("The CRM asked us to slow down. We try again by ourselves."),
+    CrmErrorKind.QUOTA_EXHAUSTED: _("The CRM's daily allowance is used up. We go on when it begins anew."),
+    CrmErrorKind.LOCKED: _("The record is locked in the CRM. We try again by ourselves."),
+    CrmErrorKind.UNAVAILABLE: _("The CRM is not available. We try again by ourselves."),
+    CrmErrorKind.UNKNOWN_OUTCOME: _(
+        "The CRM did not say whether it took the file. We look, and send again only if it is missing."
+    ),
+    CrmErrorKind.UNSUPPORTED: _(
+        "This CRM account cannot hold this. A higher plan or another setting there may help."
+    ),
+}
+DRIFT: Final[Mapping[str, Words]] = {
+    "detached": _("Somebody removed this record in the CRM. We do not make it anew unless you ask: send again."),
+    "doubled": _("The CRM holds this file more than once. Remove the copies you do not want there."),
+}
+DELIVERY_STATES: Final[Mapping[str, Status]] = {
+    "delivered": Status(_("Delivered"), "ok", "circle-check"),
+    "queued": Status(_("Queued"), "", "clock"),
+    "trying": Status(_("Trying"), "warn", "refresh-cw"),
+    "stopped": Status(_("Not delivered"), "bad", "circle-x"),
+    "choose": Status(_("Choose a record"), "warn", "user-check"),
+}
+CRM_STATES: Final[Mapping[str, Words]] = {
+    "delivered": _("Delivered"),
+    "waiting": _("Queued"),
+    "stopped": _("Not delivered"),
+    "none": _("Not linked"),
+}
+RECORD_TYPES: Final[Mapping[str, Words]] = {
+    "contact": _("Contact"),
+    "media": _("Media record"),
+    "note": _("Note"),
+    "deal": _("Deal"),
+    "ticket": _("Ticket"),
+}
+LINK_REASONS: Final[Mapping[str, Words]] = {
+    "matched_phone": _("Found by phone number"),
+    "created": _("Created by Acervo"),
+    "chosen": _("Chosen by hand"),
+    "written": _("Written by Acervo"),
+    "moved": _("Moved along with the contact in the CRM"),
+}
+
+# ── connections ──
+
+CONNECTION_STATES: Final[Mapping[str, Status]] = {
+    "live": Status(_("Normal"), "ok", "circle-check"),
+    "waiting": Status(_("Nothing heard yet"), "", "clock"),
+    "resting": Status(_("Resting"), "warn", "timer"),
+    "paused": Status(_("Paused"), "bad", "pause"),
+    "removed": Status(_("Removed"), "", "ban"),
+}
+BY_HAND: Final[Words] = _("Paused by hand.")
+
+SECRETS: Final[Mapping[str, Words]] = {
+    "token": _("Access token"),
+    "app_secret": _("App secret"),
+    "verify_token": _("Verify token"),
+    "signing_secret": _("Signing secret"),
+}
+
+# ── people of ours ──
+
+ROLES: Final[Mapping[str, Words]] = {role.value: role.label for role in Role}
+
+# ── the audit ──
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """How an audit entry reads in a history."""
+
+    sentence: Words
+    icon: str
+    tone: str = ""
+
+
+ACTIONS: Final[Mapping[str, Happening]] = {
+    "file.kept": Happening(_("Captured, proven and sealed"), "hard-drive", "ok"),
+    "file.lost": Happening(_("Could not be captured"), "circle-x", "bad"),
+    "file.retried": Happening(_("Capture asked for again"), "refresh-cw", "info"),
+    "file.played": Happening(_("Played"), "play", "info"),
+    "file.opened": Happening(_("Opened"), "eye", "info"),
+    "file.downloaded": Happening(_("Downloaded"), "download", "info"),
+    "delivery.retried": Happening(_("Delivery asked for again"), "refresh-cw", "info"),
+    "delivery.record_chosen": Happening(_("A CRM record was chosen"), "user-check", "ok"),
+    "connection.made": Happening(_("Connected"), "plug", "ok"),
+    "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
+    "connection.paused": Happening(_("Paused"), "pause", "warn"),
+    "connection.resumed": Happening(_("Resumed"), "play", "ok"),
+    "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
+    "connection.removed": Happening(_("Removed"), "ban", "bad"),
+    "webhook.refused": Happening(_("A forged webhook was refused"), "shield-alert", "bad"),
+    "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),
+    "account.event": Happening(_("The provider reported something about the account"), "info"),
+    "person.merged": Happening(_("Two identities turned out to be one person"), "users"),
+    "data_key.destroyed": Happening(_("Key destroyed: what it sealed is erased"), "lock", "bad"),
+}
+SYSTEM_ACTORS: Final[Mapping[str, Words]] = {
+    "system": _("Acervo"),
+    "command": _("Command line"),
+    "provider": _("WhatsApp"),
+    "member": _("A former member"),
+}
+
+
+def refusal(code: str | None) -> Words:
+    """Why a capture, a connection or a delivery is not well, whoever said it."""
+    if not code:
+        return ""
+    known = OUTCOMES.get(code) or CRM_REFUSALS.get(code) or FAMILIES.get(code)
+    return known or OUTCOMES[Outcome.UNKNOWN]
+
+
+def crm_refusal(code: str | None) -> Words:
+    """Why a delivery is not done; the same code may mean something else for a capture."""
+    return (CRM_REFUSALS.get(code) or DRIFT.get(code) or refusal(code)) if code else ""
+
+
+def pause_reason(code: str | None, *, is_crm: bool) -> Words:
+    if code == "by_hand":
+        return BY_HAND
+    return crm_refusal(code) if is_crm else refusal(code)
+
+
+def happening(action: str) -> Happening:
+    """Never missing: an action without words (a test forbids it) shows its code."""
+    return ACTIONS.get(action) or Happening(action, "info")
+
+
+def heading(kind: str, name: str, *, is_outbound: bool) -> str:
+    """ "Voice note from Marina Duarte", as one sentence of each language."""
+    sentence: Any = (KINDS_TO if is_outbound else KINDS_FROM)[kind]
+    return str(sentence % {"name": name})
