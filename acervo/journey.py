@@ -159,7 +159,9 @@ def retry_capture(media: MediaFile, by: str) -> None:
         if not found.update(gone_at=None, due_at=at, claimed_until=None, corrupt_attempts=0, changed_at=at):
             return
         start_capture()
-        AuditEntry.objects.record(media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")])
+        AuditEntry.objects.record(
+            media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")]
+        )
 
 
 def retry_delivery(delivery: Delivery, by: str) -> None:
@@ -183,7 +185,9 @@ def replay_receipts(receipts: Sequence[UUID], by: str) -> int:
         by_workspace: dict[UUID, list[UUID]] = {}
         for pk, workspace_id in found.values_list("pk", "workspace_id"):
             by_workspace.setdefault(workspace_id, []).append(pk)
-        Receipt.objects.filter(pk__in=[pk for pks in by_workspace.values() for pk in pks]).update(read_at=None)
+        Receipt.objects.filter(pk__in=[pk for pks in by_workspace.values() for pk in pks]).update(
+            read_at=None
+        )
         for workspace_id, pks in by_workspace.items():
             deed = Deed("receipt.replayed", "workspace", workspace_id, "", {"receipts": len(pks)})
             AuditEntry.objects.record(workspace_id, by, [deed])

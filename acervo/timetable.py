@@ -48,7 +48,9 @@ async def rescue(timestamp: int) -> None:
             await queue.job_manager.retry_job(job)
             log.warning("job.rescued", extra={"task": job.task_name, "job": job.id})
         except AlreadyEnqueued:  # its twin waits already: this one may end
-            await queue.job_manager.finish_job_by_id_async(job_id=job.id or 0, status=Status.FAILED, delete_job=True)
+            await queue.job_manager.finish_job_by_id_async(
+                job_id=job.id or 0, status=Status.FAILED, delete_job=True
+            )
 
 
 @clockwork.periodic(cron="*/5 * * * *")

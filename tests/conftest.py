@@ -4,29 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.db.backends.signals import connection_created
 
 from acervo.base import clock, ids
 from acervo.keep import credentials
-from acervo.models import Chat, Connection, MediaFile, Member, Message, Person, PersonIdentifier, Role, Team, Workspace
+from acervo.models import (
+    Chat,
+    Connection,
+    MediaFile,
+    Member,
+    Message,
+    Person,
+    PersonIdentifier,
+    Role,
+    Team,
+    Workspace,
+)
 
 PASSWORD = "correct horse battery"
 _HASHED = None
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Transactional tests empty every table after themselves, which the audit trail refuses for good reason
     (`tests/models/test_audit.py` switches the refusal on again and proves it)."""
     from django.db import connection
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE acervo_auditentry DISABLE TRIGGER audit_is_never_emptied")
+    opened: list[Any] = []
+
+    def remember(connection: Any, **_: Any) -> None:
+        opened.append(connection.connection)
+
+    connection_created.connect(remember, weak=False)
+    yield
+    connection_created.disconnect(remember)
+    for theirs in opened:  # threads that tests used still hold connections; the database cannot be dropped under them
+        if theirs is not connection.connection:
+            theirs.close()
 
 
 @pytest.fixture
@@ -42,7 +65,9 @@ def other_workspace(db: None) -> Workspace:
 def make_member(workspace: Workspace, name: str, role: str) -> Member:
     global _HASHED
     _HASHED = _HASHED or make_password(PASSWORD)
-    member = Member(workspace=workspace, email=f"{name.lower()}@example.com", name=name, role=role, language="en")
+    member = Member(
+        workspace=workspace, email=f"{name.lower()}@example.com", name=name, role=role, language="en"
+    )
     member.password = _HASHED
     member.save()
     return member
@@ -77,7 +102,9 @@ def team(workspace: Workspace, bob: Member, connection: Connection) -> Team:
 
 def make_connection(workspace: Workspace, kind: str = "fake", **facts: Any) -> Connection:
     purpose = "provider" if kind in ("fake", "meta_cloud") else "crm"
-    secrets = facts.pop("secrets", {"token": "t0k3n", "app_secret": "s3cr3t", "verify_token": "v3r1fy", "secret": "s"})
+    secrets = facts.pop(
+        "secrets", {"token": "t0k3n", "app_secret": "s3cr3t", "verify_token": "v3r1fy", "secret": "s"}
+    )
     row = Connection(
         id=ids.new(),
         workspace=workspace,
@@ -99,7 +126,9 @@ def connection(workspace: Workspace) -> Connection:
     return make_connection(workspace, "meta_cloud")
 
 
-def make_person(workspace: Workspace, name: str = "Marina Duarte", phone: str | None = "+15555550142") -> Person:
+def make_person(
+    workspace: Workspace, name: str = "Marina Duarte", phone: str | None = "+15555550142"
+) -> Person:
     person = Person.objects.create(workspace=workspace, name=name)
     if phone:
         PersonIdentifier.objects.create(workspace=workspace, person=person, kind="phone", value=phone)
@@ -112,11 +141,15 @@ def announced_file(workspace: Workspace, connection: Connection) -> Callable[...
     return lambda **facts: make_file(connection, **facts)
 
 
-def make_file(connection: Connection, *, kind: str = "voice", person: Person | None = None, **facts: Any) -> MediaFile:
+def make_file(
+    connection: Connection, *, kind: str = "voice", person: Person | None = None, **facts: Any
+) -> MediaFile:
     now = clock.now()
     workspace = connection.workspace
     person = person or Person.objects.filter(workspace=workspace).first() or make_person(workspace)
-    chat, _ = Chat.objects.get_or_create(connection=connection, person=person, defaults={"workspace": workspace})
+    chat, _ = Chat.objects.get_or_create(
+        connection=connection, person=person, defaults={"workspace": workspace}
+    )
     sent_at = facts.pop("sent_at", now)
     message = Message.objects.create(
         workspace=workspace, connection=connection, chat=chat, provider_id=f"wamid.{ids.text(ids.new())}",
@@ -139,7 +172,9 @@ def make_file(connection: Connection, *, kind: str = "voice", person: Person | N
 @pytest.fixture
 def kept_file(workspace: Workspace, connection: Connection) -> Callable[..., MediaFile]:
     """`kept_file(body=b"…", kind=…, mime=…, **columns)`: a file in the vault, sealed and prepared."""
-    return lambda body=b"OggS not really a voice note", **facts: keep(make_file(connection, **_split(facts)[0]), body, **_split(facts)[1])
+    return lambda body=b"OggS not really a voice note", **facts: keep(
+        make_file(connection, **_split(facts)[0]), body, **_split(facts)[1]
+    )
 
 
 _PREPARED = ("mime", "width", "height", "duration_s", "waveform", "is_damaged", "is_mistyped")

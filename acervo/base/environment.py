@@ -71,26 +71,42 @@ class Environment(BaseSettings):
         description="Private or loopback hosts (`host` or `host:port`, separated by commas) that an `--api-base` may name. For the sandbox and for gateways inside your network.",
     )
     max_file_mb: int = Field(
-        default=100, ge=1, le=2048, description="Larger files are announced but not fetched. WhatsApp's own ceiling is 100."
+        default=100,
+        ge=1,
+        le=2048,
+        description="Larger files are announced but not fetched. WhatsApp's own ceiling is 100.",
     )
     ffmpeg: str = Field(default="ffmpeg", description="The ffmpeg to run.")
     ffprobe: str = Field(default="ffprobe", description="The ffprobe to run.")
     isolation: Literal["auto", "required"] = Field(
-        default="auto", description="`required` refuses to start where the kernel offers no Landlock for media tools."
+        default="auto",
+        description="`required` refuses to start where the kernel offers no Landlock for media tools.",
     )
-    language: Literal["pt-br", "en", "es"] = Field(default="pt-br", description="Language of pages before sign-in and of new members.")
+    language: Literal["pt-br", "en", "es"] = Field(
+        default="pt-br", description="Language of pages before sign-in and of new members."
+    )
     time_zone: str = Field(default="America/Sao_Paulo", description="Time zone of new workspaces.")
     capture_concurrency: int = Field(
         default=32, ge=1, le=512, description="Files downloaded side by side by one capture worker."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log line that is written.")
-    log_format: Literal["text", "json"] = Field(default="text", description="Log lines for people or for machines.")
-    debug: bool = Field(default=False, description="Show tracebacks in the browser. Never on a machine others reach.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line that is written."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Log lines for people or for machines."
+    )
+    debug: bool = Field(
+        default=False, description="Show tracebacks in the browser. Never on a machine others reach."
+    )
 
     @field_validator("allowed_hosts", "allow_private_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("database_url")
     @classmethod

@@ -76,10 +76,14 @@ def _addresses(allowed: Collection[str]) -> frozenset[tuple[str, int | None]]:
 def media_session(allowed_private: Collection[str], *, limit: int) -> aiohttp.ClientSession:
     """A session for downloads: guarded socket, no proxy from the environment, no cookies, no automatic decoding
     (a gzip bomb stays small), idle and total time-outs. Redirects are the caller's business."""
-    connector = aiohttp.TCPConnector(socket_factory=guarded_socket(allowed_private), limit=limit, ttl_dns_cache=30)
+    connector = aiohttp.TCPConnector(
+        socket_factory=guarded_socket(allowed_private), limit=limit, ttl_dns_cache=30
+    )
     return aiohttp.ClientSession(
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S),
+        timeout=aiohttp.ClientTimeout(
+            total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=IDLE_TIMEOUT_S
+        ),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,

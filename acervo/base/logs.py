@@ -31,7 +31,12 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"at": _moment(record), "level": record.levelname, "event": record.getMessage(), **_facts(record)}
+        line = {
+            "at": _moment(record),
+            "level": record.levelname,
+            "event": record.getMessage(),
+            **_facts(record),
+        }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

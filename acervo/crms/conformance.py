@@ -200,7 +200,7 @@ class ConnectorScenarios:
         assert not await connector.find_contacts(PHONE)
 
     @pytest.mark.parametrize(
-        "typed", [PHONE, "(11) 5555-0142", "11 5555 0142", "+55 (11) 5555-0142", "0055 11 5555-0142"]
+        "typed", [PHONE, "(11) 5555-0142", "11 5555 0142", "+55 (11) 5555-0142", "011 5555-0142"]
     )
     @pytest.mark.parametrize("where", ["phone", "mobile"])
     async def test_a_number_is_found_however_it_was_typed(self, world: World, typed: str, where: str) -> None:

@@ -26,8 +26,10 @@ async def settle(connector: Connector, connection_id: UUID, party: Party) -> Ref
     if len(matches) > 1:
         return _ambiguous(matches)
     only = matches[0].ref if matches else None
-    if only and await in_thread(records.belongs_to_another, connection_id, only, party.person_id):
-        return _ambiguous(matches)
+    if only:
+        is_taken = await in_thread(records.belongs_to_another, connection_id, only, party.person_id)
+        if is_taken:
+            return _ambiguous(matches)
     return await _adopt(connector, party, only)
 
 

@@ -23,14 +23,18 @@ BUSY_PERCENT = 95.0
 """At this share of the provider's allowance we wait for what it says it takes to regain."""
 
 
-def note(results: Sequence[Kept | Failed], providers: Mapping[UUID, Provider], usage: Mapping[UUID, Usage]) -> None:
+def note(
+    results: Sequence[Kept | Failed], providers: Mapping[UUID, Provider], usage: Mapping[UUID, Usage]
+) -> None:
     """Remember successes, failures and allowance per number; open or close its breaker. Inside the caller's transaction."""
     by_number: dict[UUID, list[Kept | Failed]] = defaultdict(list)
     for item in results:
         by_number[item.claim.connection_id].append(item)
     for pk in sorted(by_number):
         row = Connection.objects.select_for_update(no_key=True).get(pk=pk)
-        changes = _changes(row, by_number[pk], providers[pk].capabilities.download_failures_per_hour, usage.get(pk))
+        changes = _changes(
+            row, by_number[pk], providers[pk].capabilities.download_failures_per_hour, usage.get(pk)
+        )
         Connection.objects.filter(pk=pk).update(**changes)
 
 

@@ -46,7 +46,10 @@ async def capture_due(on_kept: OnKept, *, concurrency: int | None = None) -> int
     in any number of processes. Cancelled, it lets go of its claims by their lease."""
     limit = concurrency or settings.ACERVO_CAPTURE_CONCURRENCY
     kept = 0
-    async with media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=limit) as session, _renewing() as in_hand:
+    async with (
+        media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=limit) as session,
+        _renewing() as in_hand,
+    ):
         work = _Work(session)
         while True:
             await _take(work, limit, in_hand)
@@ -86,7 +89,9 @@ async def _one(work: _Work, claim: Claim, key: keys.OpenKey | None) -> Kept | Fa
     place = vault.Place(claim.workspace_id, claim.id, vault.ORIGINAL, claim.sealing, key)
     try:
         stored = await download(line, claim, place)
-    except Exception as error:  # noqa: BLE001  (one file must not take its neighbours down; ours is told from theirs below)
+    except (
+        Exception
+    ) as error:  # one file must not take its neighbours down; our faults are told from theirs below
         if not hasattr(error, "code"):
             log.exception("capture.fault", extra={"media": claims.slug(claim)})
         else:
@@ -115,7 +120,10 @@ def _claim(
 
 
 def _settle(
-    results: Sequence[Kept | Failed], providers: dict[UUID, Provider], usage: dict[UUID, Usage], on_kept: OnKept
+    results: Sequence[Kept | Failed],
+    providers: dict[UUID, Provider],
+    usage: dict[UUID, Usage],
+    on_kept: OnKept,
 ) -> Settled:
     with transaction.atomic():
         breaker.note(results, providers, usage)

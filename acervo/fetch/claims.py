@@ -108,7 +108,23 @@ def claim(limit: int) -> list[Claim]:
 
 
 def _claim(row: Sequence[Any]) -> Claim:
-    pk, workspace, account, person, kind, provider_id, mime, sha256, size, url, url_ends, before, tries, corrupt, seal = row
+    (
+        pk,
+        workspace,
+        account,
+        person,
+        kind,
+        provider_id,
+        mime,
+        sha256,
+        size,
+        url,
+        url_ends,
+        before,
+        tries,
+        corrupt,
+        seal,
+    ) = row
     announced = AnnouncedFile(
         provider_id, Kind(kind), mime, sha256=sha256, size_bytes=size, url=url, url_expires_at=url_ends
     )
@@ -127,7 +143,9 @@ def settle(results: Sequence[Kept | Failed]) -> Settled:
     settled = Settled()
     deeds: dict[UUID, list[Deed]] = {}
     _keep([item for item in results if isinstance(item, Kept)], settled, deeds)
-    for item in sorted((item for item in results if isinstance(item, Failed)), key=lambda item: item.claim.id):
+    for item in sorted(
+        (item for item in results if isinstance(item, Failed)), key=lambda item: item.claim.id
+    ):
         _refuse(item, deeds)
     for workspace_id, done in sorted(deeds.items()):
         AuditEntry.objects.record(workspace_id, by="system:capture", deeds=done)
@@ -145,7 +163,9 @@ def _keep(kept: list[Kept], settled: Settled, deeds: dict[UUID, list[Deed]]) -> 
         if item.claim.id in written:
             settled.kept.append(item.claim.id)
             details = {"size_bytes": item.stored.size_bytes, "attempts": item.claim.attempts + 1}
-            deeds.setdefault(item.claim.workspace_id, []).append(Deed("file.kept", "file", item.claim.id, "", details))
+            deeds.setdefault(item.claim.workspace_id, []).append(
+                Deed("file.kept", "file", item.claim.id, "", details)
+            )
         else:
             settled.surplus.append(item.stored)
 

@@ -122,7 +122,9 @@ class _Expected:
         if any(size_bytes != size for size in self.sizes):
             raise Corrupt(f"{size_bytes} bytes arrived, others were announced.", code=Outcome.WRONG_SIZE)
         if any(sha256 != announced for announced in self.hashes):
-            raise Corrupt("The bytes that arrived have another hash than the announced.", code=Outcome.WRONG_HASH)
+            raise Corrupt(
+                "The bytes that arrived have another hash than the announced.", code=Outcome.WRONG_HASH
+            )
 
     def refuse_too_large(self, size_bytes: int | None) -> None:
         if size_bytes is not None and size_bytes > settings.ACERVO_MAX_FILE_BYTES:

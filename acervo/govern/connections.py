@@ -101,7 +101,9 @@ def resume(connection: Connection, by: str) -> None:
 def remove(connection: Connection, by: str) -> None:
     """The door closes; files already kept stay."""
     with transaction.atomic():
-        Connection.objects.filter(pk=connection.pk, removed_at=None).update(removed_at=clock.now(), removed_by=by)
+        Connection.objects.filter(pk=connection.pk, removed_at=None).update(
+            removed_at=clock.now(), removed_by=by
+        )
         _record(connection, "connection.removed", by, "")
 
 

@@ -14,7 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -65,10 +65,10 @@ class FolderStorage(Storage):
             return await self._run(_sweep, str(self._root), older_than.timestamp(), dry_run)
 
     async def _put_small(self, key: str, body: Buffer) -> None:
-        write = _SmallWrite(_Staged(self._path(key), self._folders), body, Future())
+        write = _SmallWrite(_Staged(self._path(key), self._folders), body)
         self._submit(write)
         with _translated():
-            await asyncio.wrap_future(write.done)
+            await write.done
 
     async def _put_stream(self, key: str, chunks: AsyncIterator[Buffer]) -> int:
         staged = _Staged(self._path(key), self._folders)
@@ -109,7 +109,7 @@ class FolderStorage(Storage):
                 if not group:
                     self._writers -= 1
                     return
-            _write_together([write for write in group if write.done.set_running_or_notify_cancel()])
+            _write_together([write for write in group if not write.done.cancelled()])
 
 
 class _Staged:
@@ -160,34 +160,56 @@ class _Staged:
 
 
 class _SmallWrite:
-    def __init__(self, staged: _Staged, body: Buffer, done: Future[None]) -> None:
-        self.staged, self.body, self.done = staged, body, done
+    """One small file, and the task that waits for it."""
 
-    def tries(self, step: Callable[[], object]) -> bool:
-        """Whether the step went well; otherwise the one who waits learns why and nothing remains."""
+    def __init__(self, staged: _Staged, body: Buffer) -> None:
+        self.staged, self.body = staged, body
+        self.loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self.loop.create_future()
+        self.error: Exception | None = None
+
+    def stage(self) -> None:
+        self.staged.write([self.body])
+
+    def attempt(self, step: Callable[[], None]) -> None:
+        """Do one step, unless an earlier one failed; a failure leaves nothing."""
+        if self.error is not None:
+            return
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - handed to the one who waits, who would wait forever otherwise
+        except Exception as error:  # noqa: BLE001 - handed to the task, which would wait forever otherwise
+            self.error = error
             self.staged.discard()
-            self.done.set_exception(error)
-            return False
-        return True
 
 
 def _write_together(group: list[_SmallWrite]) -> None:
-    group = [write for write in group if write.tries(lambda write=write: write.staged.write([write.body]))]  # type: ignore[misc]
-    group = [write for write in group if write.tries(write.staged.sync)]
-    group = [write for write in group if write.tries(write.staged.rename)]
-    for folder in {write.staged.folder for write in group}:
-        within = [write for write in group if write.staged.folder == folder]
+    """Every step for all before the next: the disk joins what comes together."""
+    for write in group:
+        write.attempt(write.stage)
+    for write in group:
+        write.attempt(write.staged.sync)
+    for write in group:
+        write.attempt(write.staged.rename)
+    for folder in {write.staged.folder for write in group if write.error is None}:
         try:
             _sync_folder(folder)
         except OSError as error:
-            for write in within:
-                write.done.set_exception(error)
+            for write in group:
+                write.error = write.error or error
+    for loop in {write.loop for write in group}:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell, [write for write in group if write.loop is loop])
+
+
+def _tell(writes: list[_SmallWrite]) -> None:
+    """One wake-up for all, in the thread of their loop."""
+    for write in writes:
+        if write.done.done():
+            continue
+        if write.error is None:
+            write.done.set_result(None)
         else:
-            for write in within:
-                write.done.set_result(None)
+            write.done.set_exception(write.error)
 
 
 class _Folders:

@@ -31,7 +31,9 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
     def visible_to(self, member: Member) -> Self:
         from acervo.models.member import Ability
 
-        return self.filter(workspace_id=member.workspace_id) if member.can(Ability.READ_AUDIT) else self.none()
+        return (
+            self.filter(workspace_id=member.workspace_id) if member.can(Ability.READ_AUDIT) else self.none()
+        )
 
     def of(self, subject_type: str, subject_id: UUID) -> Self:
         return self.filter(subject_type=subject_type, subject_id=subject_id)
@@ -79,7 +81,9 @@ class AuditEntry(models.Model):
             models.UniqueConstraint(fields=["workspace_id", "number"], name="audit_number_is_used_once"),
         ]
         indexes = [
-            models.Index(fields=["workspace_id", "subject_type", "subject_id", "number"], name="audit_of_subject"),
+            models.Index(
+                fields=["workspace_id", "subject_type", "subject_id", "number"], name="audit_of_subject"
+            ),
         ]
 
     def __str__(self) -> str:

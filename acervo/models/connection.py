@@ -90,9 +90,12 @@ class Connection(models.Model):
             ),
             models.CheckConstraint(
                 name="connection_removal_has_a_time_and_an_author_or_neither",
-                condition=Q(removed_at=None, removed_by=None) | Q(removed_at__isnull=False, removed_by__isnull=False),
+                condition=Q(removed_at=None, removed_by=None)
+                | Q(removed_at__isnull=False, removed_by__isnull=False),
             ),
-            models.CheckConstraint(name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)),
+            models.CheckConstraint(
+                name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)
+            ),
         ]
 
     def __str__(self) -> str:

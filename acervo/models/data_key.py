@@ -29,7 +29,9 @@ class DataKey(models.Model):
             models.CheckConstraint(
                 name="data_key_is_whole_or_destroyed_by_somebody",
                 condition=Q(wrapped_key__isnull=False, destroyed_at=None, destroyed_by=None)
-                | Q(wrapped_key=None, destroyed_at__isnull=False, destroyed_by__isnull=False, is_current=False),
+                | Q(
+                    wrapped_key=None, destroyed_at__isnull=False, destroyed_by__isnull=False, is_current=False
+                ),
             ),
         ]
 

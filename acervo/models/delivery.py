@@ -60,17 +60,25 @@ class Delivery(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["connection", "media", "operation"], name="file_is_promised_to_a_crm_once"),
+            models.UniqueConstraint(
+                fields=["connection", "media", "operation"], name="file_is_promised_to_a_crm_once"
+            ),
             models.CheckConstraint(
-                name="delivery_is_not_both_kept_and_stopped", condition=Q(delivered_at=None) | Q(stopped_at=None)
+                name="delivery_is_not_both_kept_and_stopped",
+                condition=Q(delivered_at=None) | Q(stopped_at=None),
             ),
             models.CheckConstraint(
                 name="delivery_refusal_has_a_time_and_a_reason_or_neither",
-                condition=Q(refusal=None, refused_at=None) | Q(refusal__isnull=False, refused_at__isnull=False),
+                condition=Q(refusal=None, refused_at=None)
+                | Q(refusal__isnull=False, refused_at__isnull=False),
             ),
         ]
         indexes = [
-            models.Index(fields=["connection", "due_at"], name="delivery_due", condition=Q(delivered_at=None, stopped_at=None)),
+            models.Index(
+                fields=["connection", "due_at"],
+                name="delivery_due",
+                condition=Q(delivered_at=None, stopped_at=None),
+            ),
             models.Index(fields=["media"], name="delivery_of_media"),
         ]
 

@@ -133,7 +133,8 @@ class MediaFile(SealedObject):
             *sealed_object_constraints("file"),
             models.CheckConstraint(
                 name="file_is_stored_exactly_when_it_has_a_place",
-                condition=Q(stored_at=None, object_key=None) | Q(stored_at__isnull=False, object_key__isnull=False),
+                condition=Q(stored_at=None, object_key=None)
+                | Q(stored_at__isnull=False, object_key__isnull=False),
             ),
             models.CheckConstraint(
                 name="file_is_not_both_stored_and_lost", condition=Q(stored_at=None) | Q(gone_at=None)
@@ -143,11 +144,14 @@ class MediaFile(SealedObject):
             ),
             models.CheckConstraint(
                 name="file_refusal_has_a_time_and_a_reason_or_neither",
-                condition=Q(refusal=None, refused_at=None) | Q(refusal__isnull=False, refused_at__isnull=False),
+                condition=Q(refusal=None, refused_at=None)
+                | Q(refusal__isnull=False, refused_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="kept_file_is_byte_identical_to_the_announced",
-                condition=Q(stored_at=None) | Q(announced_sha256=None) | Q(sha256=models.F("announced_sha256")),
+                condition=Q(stored_at=None)
+                | Q(announced_sha256=None)
+                | Q(sha256=models.F("announced_sha256")),
             ),
             models.CheckConstraint(
                 name="file_is_prepared_only_once_stored",
@@ -166,7 +170,9 @@ class MediaFile(SealedObject):
             models.Index(fields=["workspace", "changed_at"], name="file_changed"),
             models.Index(fields=["person", "sha256"], name="file_same_bytes"),
             models.Index(
-                fields=["stored_at"], name="file_unprepared", condition=Q(stored_at__isnull=False, prepared_at=None)
+                fields=["stored_at"],
+                name="file_unprepared",
+                condition=Q(stored_at__isnull=False, prepared_at=None),
             ),
         ]
 

@@ -56,7 +56,9 @@ class Team(models.Model):
     kinds = ArrayField(models.CharField(max_length=12), default=list, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint("workspace", Lower("name"), name="team_name_is_unique_in_its_workspace")]
+        constraints = [
+            models.UniqueConstraint("workspace", Lower("name"), name="team_name_is_unique_in_its_workspace")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -71,11 +73,15 @@ class Limit:
 
     @classmethod
     def of(cls, team: Team) -> Limit:
-        return cls(frozenset(channel.pk for channel in team.channels.all()) or None, tuple(team.kinds) or None)
+        return cls(
+            frozenset(channel.pk for channel in team.channels.all()) or None, tuple(team.kinds) or None
+        )
 
 
 class Members(BaseUserManager["Member"]):
-    def create_member(self, workspace: Workspace, email: str, password: str | None, role: str, **facts: Any) -> Member:
+    def create_member(
+        self, workspace: Workspace, email: str, password: str | None, role: str, **facts: Any
+    ) -> Member:
         """`password=None` makes a member who can sign in only through a link or another identity."""
         member = self.model(workspace=workspace, email=self.normalize_email(email), role=role, **facts)
         member.set_password(password)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 class Chats(models.QuerySet["Chat"]):
     def visible_to(self, member: Member) -> Self:
-        return self.filter(workspace=member.workspace_id, connection__in=Connection.objects.visible_to(member))
+        return self.filter(
+            workspace=member.workspace_id, connection__in=Connection.objects.visible_to(member)
+        )
 
 
 class Chat(models.Model):
@@ -34,7 +36,9 @@ class Chat(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["connection", "person"], name="person_has_one_chat_with_an_account")
+            models.UniqueConstraint(
+                fields=["connection", "person"], name="person_has_one_chat_with_an_account"
+            )
         ]
 
     def __str__(self) -> str:
@@ -67,7 +71,9 @@ class Message(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["connection", "provider_id"], name="message_is_announced_once"),
-            models.CheckConstraint(name="message_direction_is_known", condition=Q(direction__in=Direction.values)),
+            models.CheckConstraint(
+                name="message_direction_is_known", condition=Q(direction__in=Direction.values)
+            ),
         ]
         indexes = [models.Index(fields=["chat", "-sent_at"], name="message_in_chat")]
 

@@ -19,7 +19,9 @@ class People(models.QuerySet["Person"]):
         """People with at least one file this member may see; everybody, where nothing narrows the member."""
         from acervo.models.media import MediaFile
 
-        found = self.filter(workspace=member.workspace_id, merged_into=None) if member.is_active else self.none()
+        found = (
+            self.filter(workspace=member.workspace_id, merged_into=None) if member.is_active else self.none()
+        )
         if member.limits() is None:
             return found
         return found.filter(id__in=MediaFile.objects.visible_to(member).values("person_id"))
@@ -31,7 +33,9 @@ class Person(models.Model):
     name = models.CharField(max_length=256, blank=True)
     """As WhatsApp shows it; empty when unknown."""
     created_at = models.DateTimeField(auto_now_add=True)
-    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged")
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged"
+    )
     merged_at = models.DateTimeField(null=True, blank=True)
 
     objects = People.as_manager()
@@ -40,7 +44,8 @@ class Person(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="person_merge_has_a_time_and_a_target_or_neither",
-                condition=Q(merged_into=None, merged_at=None) | Q(merged_into__isnull=False, merged_at__isnull=False),
+                condition=Q(merged_into=None, merged_at=None)
+                | Q(merged_into__isnull=False, merged_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="person_is_not_merged_into_themselves", condition=~Q(merged_into=models.F("id"))
@@ -70,7 +75,9 @@ class PersonIdentifier(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "kind", "value"], name="identifier_means_one_person"),
+            models.UniqueConstraint(
+                fields=["workspace", "kind", "value"], name="identifier_means_one_person"
+            ),
             models.CheckConstraint(name="identifier_is_not_empty", condition=~Q(value="")),
         ]
 

@@ -22,11 +22,15 @@ class SealedObject(models.Model):
     object_key = models.TextField(null=True, unique=True, editable=False)
     size_bytes = models.BigIntegerField(null=True, editable=False)
     sealed_bytes = models.BigIntegerField(null=True, editable=False)
-    sha256 = models.CharField(max_length=64, null=True, editable=False, validators=[RegexValidator(SHA256_HEX)])
+    sha256 = models.CharField(
+        max_length=64, null=True, editable=False, validators=[RegexValidator(SHA256_HEX)]
+    )
     """Of the plain bytes, lower-case hex."""
     sealing = models.CharField(max_length=8, choices=Sealing, null=True, editable=False)
     seal_header = models.BinaryField(max_length=40, null=True, editable=False)
-    data_key = models.ForeignKey("acervo.DataKey", on_delete=models.PROTECT, null=True, editable=False, related_name="+")
+    data_key = models.ForeignKey(
+        "acervo.DataKey", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
+    )
 
     class Meta:
         abstract = True

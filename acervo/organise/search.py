@@ -153,6 +153,11 @@ def page(
     return Page(rows[:size], Cursor.of(rows[size - 1]) if more else None)
 
 
+def total(files: QuerySet[MediaFile]) -> int:
+    """At most COUNT_CEILING + 1."""
+    return files.order_by().values("pk")[: COUNT_CEILING + 1].count()
+
+
 def count(member: Member, wish: Wish, *, since: dict[str, datetime], channels: Sequence[UUID]) -> Counts:
     """All counts of the page, in one query whose cost is bounded. `since` names moments, such as today."""
     text = found(member, Wish(text=wish.text))

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -202,7 +202,7 @@ def active() -> Isolation:
 def _command(
     argv: Sequence[str | Path], *, reads: Sequence[Path], writes: Path | None, limits: Limits
 ) -> list[str]:
-    program, *arguments = map(os.fspath, argv)
+    program, *arguments = (str(word) for word in argv)
     seen = [*SYSTEM, str(Path(program).resolve()), *(str(path.resolve()) for path in reads)]
     is_required = settings.ACERVO_ISOLATION == "required"
     launched = _launcher(reads=seen, writes=writes, limits=limits, is_required=is_required)
@@ -230,7 +230,7 @@ def _refuse_launcher_failures(result: Result, argv: Sequence[str | Path]) -> Non
         raise NotIsolated(f"{_name(argv)} could not be isolated.")
 
 
-async def _end(process: asyncio.subprocess.Process, tasks: list[asyncio.Task[object]]) -> None:
+async def _end(process: asyncio.subprocess.Process, tasks: Sequence[asyncio.Task[Any]]) -> None:
     # Also after a clean end: what a tool left running in its group goes with it.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -34,7 +34,7 @@ async def shrink(path: Path, filetype: FileType, outputs: dict[Path, int]) -> li
 
 
 async def _ask(task: str, path: Path, filetype: FileType, *outputs: str, writes: Path | None = None) -> Any:
-    worker = [sys.executable, "-I", "-B", "-X", "utf8", WORKER]
+    worker = [sys.executable, "-I", "-B", "-X", "utf8", str(WORKER)]
     result = await isolation.must(
         [*worker, task, str(filetype.still), path, *outputs],
         reads=[path, *INTERPRETER],

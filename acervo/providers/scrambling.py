@@ -38,6 +38,7 @@ STRANGE = st.one_of(
 @st.composite
 def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
     """`document` with one to `most` of its parts replaced, removed, doubled, or given a neighbour."""
+    # Drawn values are copied, too: `sampled_from` hands out the same object each time, and the next round changes it.
     result = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, most))):
         spots = list(_spots(result))
@@ -46,7 +47,7 @@ def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
         holder, key = draw(st.sampled_from(spots))
         match draw(st.sampled_from(["replace", "remove", "double", "add"])):
             case "replace":
-                holder[key] = draw(STRANGE)
+                holder[key] = copy.deepcopy(draw(STRANGE))
             case "remove":
                 del holder[key]
             case "double" if isinstance(holder, list):
@@ -56,7 +57,7 @@ def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
                     STRANGE
                 )
             case _:
-                holder.append(draw(STRANGE))
+                holder.append(copy.deepcopy(draw(STRANGE)))
     return result
 
 

@@ -49,7 +49,9 @@ class Register:
         register._read(wanted)
         if any(key not in register.owners for key in wanted):
             with database.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"acervo.people.{workspace_id}"])
+                cursor.execute(
+                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"acervo.people.{workspace_id}"]
+                )
             register._read(wanted)
         return register
 

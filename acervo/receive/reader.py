@@ -65,7 +65,9 @@ def drain(limit: int = BATCH) -> Drained:
         with transaction.atomic():
             return _read_all(receipts)
     except (DataError, IntegrityError) as error:
-        log.warning("receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__})
+        log.warning(
+            "receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__}
+        )
         return _read_singly(receipts)
 
 
@@ -129,7 +131,10 @@ class _Adapters:
         key = (connection.workspace_id, connection.kind, account_id)
         if key not in self._accounts:
             self._accounts[key] = Connection.objects.filter(
-                workspace=connection.workspace_id, kind=connection.kind, account_id=account_id, removed_at=None
+                workspace=connection.workspace_id,
+                kind=connection.kind,
+                account_id=account_id,
+                removed_at=None,
             ).first()
         return self._accounts[key]
 
@@ -143,7 +148,7 @@ def _sort(receipt: Receipt, adapters: _Adapters, batch: _Batch) -> list[Unread]:
         )
     except UnreadableWebhook as error:
         return [Unread("", "webhook", str(error))]
-    except Exception as error:  # noqa: BLE001  (a fault of our parser must cost one receipt, and be seen and replayable)
+    except Exception as error:  # a fault of our parser costs one receipt, is seen, and can be replayed
         log.exception("receipt.parser_failed", extra={"receipt": str(receipt.pk)})
         return [Unread("", "webhook", f"our parser failed ({type(error).__name__})")]
     return list(reading.unread) + _sort_events(receipt, connection, reading, adapters, batch)
@@ -166,7 +171,9 @@ def _sort_events(
                 unread.append(Unread("", "message", "unknown_account"))
         elif isinstance(event, Announcement):
             if keys(event.sender):
-                batch.announced.append(Announced(receipt.pk, account, adapters.provider(account), event, receipt.received_at))
+                batch.announced.append(
+                    Announced(receipt.pk, account, adapters.provider(account), event, receipt.received_at)
+                )
             else:
                 unread.append(Unread("", event.type, "no sender"))
         elif isinstance(event, Revocation):
@@ -192,7 +199,9 @@ def _write(batch: _Batch) -> list[UUID]:
         except Nobody:
             log.info("identity.change_without_identifiers")
     batch.deeds += register.save()
-    new_files = write(batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced])
+    new_files = write(
+        batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
+    )
     _revoke(batch.revocations)
     return new_files
 
@@ -212,7 +221,10 @@ def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> Non
     Receipt.objects.filter(pk__in=whole).update(read_at=at, unread=[])
     for receipt in receipts:
         if parts := unread.get(receipt.pk):
-            listed = [{"pointer": part.pointer, "type": part.type[:64], "reason": part.reason[:200]} for part in parts]
+            listed = [
+                {"pointer": part.pointer, "type": part.type[:64], "reason": part.reason[:200]}
+                for part in parts
+            ]
             Receipt.objects.filter(pk=receipt.pk).update(read_at=at, unread=listed)
 
 

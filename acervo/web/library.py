@@ -23,6 +23,7 @@ from acervo.organise.search import Cursor, Wish
 from acervo.web import words
 from acervo.web.cards import Card, card, with_facts
 from acervo.web.guards import MemberRequest, for_members
+from acervo.web.tags import written_day
 
 RECENT: Final = {"today": 0, "7d": 6, "30d": 29}
 MAX_CHANNELS: Final = 20
@@ -121,9 +122,9 @@ class Filters:
         if self.recent in RECENT:
             found.append(Chip(_("Received"), _recent_words()[self.recent], self.address(without=("received", None))))
         if self.first:
-            found.append(Chip(_("From"), self.first.isoformat(), self.address(without=("from", None))))
+            found.append(Chip(_("From"), written_day(self.first), self.address(without=("from", None))))
         if self.last:
-            found.append(Chip(_("To"), self.last.isoformat(), self.address(without=("to", None))))
+            found.append(Chip(_("To"), written_day(self.last), self.address(without=("to", None))))
         if self.person:
             found.append(Chip(_("Contact"), self.person.name or _("Unnamed contact"), self.address(without=("person", None))))
         for channel in self.channels:
@@ -167,7 +168,7 @@ def library(request: MemberRequest) -> HttpResponse:
     if after and request.htmx and not request.htmx.boosted:
         return render(request, "_library_page.html", found)
     if down_to and request.headers.get("X-Acervo-Live"):
-        return render(request, "_newest.html", found)
+        return render(request, "_library_newest.html", found | {"total": search.total(files)})
     since = {name: begin_of(timezone.localdate() - timedelta(days=back)) for name, back in RECENT.items()}
     counts = search.count(request.user, filters.wish, since=since, channels=[channel.pk for channel in channels])
     found |= {"counts": counts, "facets": _facets(filters, counts, channels)}

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import phonenumbers
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_decimal
@@ -20,8 +21,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext as _, npgettext
 
+from acervo import crms, providers
 from acervo.base import clock
 from acervo.models import MediaFile
+from acervo.organise.search import COUNT_CEILING
 from acervo.web import words
 
 register = Library()
@@ -133,6 +136,10 @@ def day_note(day: date) -> str:
     return format_skeleton("EEEEMMMd", day, locale=locale())
 
 
+def written_day(day: date) -> str:
+    return format_date(day, "medium", locale=locale())
+
+
 @register.filter
 def length(seconds: float | None) -> str:
     """0:47, 12:03, 1:02:03."""
@@ -166,8 +173,6 @@ def number(value: int | None) -> str:
 @register.filter
 def capped(value: int) -> str:
     """A count that stops at a ceiling: "10.000+"."""
-    from acervo.organise.search import COUNT_CEILING
-
     return f"{number(COUNT_CEILING)}+" if value > COUNT_CEILING else number(value)
 
 
@@ -204,10 +209,66 @@ def crm_refusal_words(code: str | None) -> words.Words:
 
 
 @register.filter
+def pause_words(code: str | None) -> words.Words:
+    return words.pause_reason(code, is_crm=False)
+
+
+@register.filter
+def record_word(object_type: str) -> words.Words:
+    return words.RECORD_TYPES.get(object_type, object_type)
+
+
+@register.filter
+def link_reason(code: str) -> words.Words:
+    return words.LINK_REASONS.get(code, code)
+
+
+@register.filter
+def plain(value: object) -> str:
+    """A number for a machine: no thousands separator, a decimal point."""
+    return str(value)
+
+
+@register.filter
+def initials(name: object) -> str:
+    """Of the first and the last word, at most two letters."""
+    parts = str(name).split()
+    return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper() or "?"
+
+
+@register.filter
+def vendor_initials(kind: str) -> str:
+    known = crms.CRMS if kind in crms.CRMS else providers.PROVIDERS
+    name = known[kind].rpartition(".")[2] if kind in known else kind
+    return "".join(letter for letter in name if letter.isupper())[:2]
+
+
+@register.filter
+def language_name(code: str) -> str:
+    """In its own language: a reader finds theirs without knowing ours."""
+    return str(_locale_of(code).language_name).capitalize()
+
+
+@register.filter
+def ruler(seconds: float | None) -> list[float]:
+    """Seven marks under a waveform."""
+    return [seconds * step / 6 for step in range(7)] if seconds else []
+
+
+@register.simple_tag
+def speeds() -> list[tuple[str, str]]:
+    """For the machine and for the reader."""
+    return [(speed, format_decimal(speed, locale=locale())) for speed in ("1", "1.5", "2")]
+
+
+@register.simple_tag
+def view_address(filters: Any, view: str) -> str:
+    return str(filters.address(view=view))
+
+
+@register.filter
 def phone(value: str) -> str:
     """A number as people of its country write it."""
-    import phonenumbers
-
     try:
         parsed = phonenumbers.parse(value)
     except phonenumbers.NumberParseException:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,22 +19,35 @@ from acervo.base.postgres import EmbeddedPostgres, processes
 REPOSITORY = Path(acervo.__file__).parents[1]
 
 
-@pytest.fixture
-def open_folder():
-    """A folder that every user can pass through, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="acervo-test-"))
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2 * 1024**3
+
+
+@contextmanager
+def passable_folder():
+    """A folder that every user can pass through, unlike pytest's own; in memory where there is room."""
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="acervo-test-", dir=MEMORY if in_memory else None))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def embedded(open_folder):
+def open_folder():
+    with passable_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def embedded(open_folder, template):
     """Makes EmbeddedPostgres objects, and ends their servers whatever the test did to them."""
     made = []
 
-    def make(data_dir=None):
+    def make(data_dir=None, *, fresh=False):
         made.append(EmbeddedPostgres(data_dir or open_folder / "data"))
+        if not fresh:
+            copy_cluster(template, made[-1]._place())
         return made[-1]
 
     yield make
@@ -44,22 +58,25 @@ def embedded(open_folder):
 @pytest.fixture(scope="session")
 def template():
     """A stopped database to copy, which is quicker than making one."""
-    folder = Path(tempfile.mkdtemp(prefix="acervo-test-"))
-    folder.chmod(0o755)
-    postgres = EmbeddedPostgres(folder / "data")
-    postgres.ensure_running()
-    postgres.stop()
-    yield postgres._place().base
-    shutil.rmtree(folder)
+    with passable_folder() as folder:
+        postgres = EmbeddedPostgres(folder / "data")
+        postgres.ensure_running()
+        postgres.stop()
+        yield postgres._place().base
 
 
 @pytest.fixture
-def postgres(embedded, template):
+def postgres(embedded):
     running = embedded()
-    base = running._place().base
-    subprocess.run(["cp", "-a", template / "cluster", template / "password", base], check=True)
     running.ensure_running()
     return running
+
+
+def copy_cluster(template, place):
+    owner = place.log_folder.stat()
+    subprocess.run(["cp", "-a", template / "cluster", place.base], check=True)
+    subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", place.cluster], check=True)
+    (place.base / "password").write_text((template / "password").read_text())  # keeps its owner and mode
 
 
 def end(postgres):

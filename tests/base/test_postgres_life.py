@@ -1,10 +1,8 @@
 """The embedded database starts once, is found by everyone, keeps to itself, and stops."""
 
 import os
-import shutil
 import signal
 import stat
-import tempfile
 import threading
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 
 from acervo.base.postgres import EmbeddedPostgres
 from acervo.base.postgres.cluster import DatabaseDied, PasswordRefused
-from tests.base.conftest import pids_of, postmaster_of, python, said, wait_until
+from tests.base.conftest import passable_folder, pids_of, postmaster_of, python, said, wait_until
 
 IDENTIFIER = "SELECT system_identifier FROM pg_control_system()"
 
@@ -35,7 +33,7 @@ def test_making_the_object_touches_nothing(open_folder):
 
 
 def test_the_address_is_known_before_the_server_exists_and_stays(embedded):
-    postgres = embedded()
+    postgres = embedded(fresh=True)
     before = postgres.dsn
     assert not postgres.is_running()
     postgres.ensure_running()
@@ -66,15 +64,13 @@ def test_letters_do_not_depend_on_the_operating_system(shared):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def shared():
     """One server for the tests that only look at it."""
-    folder = Path(tempfile.mkdtemp(prefix="acervo-test-"))
-    folder.chmod(0o755)
-    postgres = EmbeddedPostgres(folder / "data")
-    postgres.ensure_running()
-    yield postgres
-    postgres.stop("immediate")
-    shutil.rmtree(folder)
+    with passable_folder() as folder:
+        postgres = EmbeddedPostgres(folder / "data")
+        postgres.ensure_running()
+        yield postgres
+        postgres.stop("immediate")
 
 
 def test_only_the_password_opens_and_only_for_one_user(shared):
@@ -167,7 +163,7 @@ def test_an_interrupt_at_the_terminal_does_not_reach_the_server(embedded):
 
 
 def test_processes_starting_at_once_on_a_fresh_folder_make_one_cluster_and_one_server(embedded):
-    postgres = embedded()
+    postgres = embedded(fresh=True)
     script = (
         "import psycopg; postgres.ensure_running()\n"
         f"print(psycopg.connect(postgres.dsn).execute({IDENTIFIER!r}).fetchone()[0], postgres._postmaster().pid)"
@@ -190,7 +186,7 @@ def test_threads_starting_at_once_make_one_server(embedded):
 
 
 def test_a_start_killed_while_making_the_cluster_is_begun_again(embedded):
-    postgres = embedded()
+    postgres = embedded(fresh=True)
     maker = python("postgres.ensure_running()", postgres.data_dir)
     base = postgres.data_dir / "postgres"
     wait_until(lambda: list(base.glob("cluster.new-*/base")))
@@ -213,7 +209,7 @@ def test_any_name_of_the_data_folder_will_do(embedded, open_folder, name):
 
 
 def test_a_short_socket_folder_that_was_cleaned_away_is_made_again(embedded, open_folder):
-    postgres = embedded(open_folder / ("long-" * 40))
+    postgres = embedded(open_folder / ("long-" * 40), fresh=True)
     Path(postgres.connection_parameters()["host"]).rmdir()
     postgres.ensure_running()
     assert ask(postgres, "SELECT 1") == 1

@@ -100,7 +100,7 @@ def test_a_folder_the_user_cannot_enter_stays_closed_and_the_cluster_goes_elsewh
     embedded, closed, system_folder
 ):
     before = facts(closed)
-    postgres = embedded(closed)
+    postgres = embedded(closed, fresh=True)
     postgres.ensure_running()
     assert facts(closed) == before
     assert postgres._place().base.parent == system_folder
@@ -134,7 +134,7 @@ def test_programs_the_user_cannot_reach_are_copied(embedded, closed, system_fold
             shutil.copytree(package / name, hidden / name)
     monkeypatch.setattr(binaries, "_package", lambda: hidden)
     before = facts(hidden)
-    postgres = embedded()
+    postgres = embedded(fresh=True)
     postgres.ensure_running()
     assert Path(psutil.Process(postmaster_of(postgres)).exe()).is_relative_to(system_folder)
     psycopg.connect(postgres.dsn).close()
@@ -156,7 +156,7 @@ def test_nobody_is_the_last_resort_and_without_one_the_error_says_what_to_do(
 
 def test_an_ordinary_user_runs_the_database_in_person(embedded, alices, alices_python):
     said(python("postgres.ensure_running()", alices / "data", **alices_python))
-    postgres = embedded(alices / "data")
+    postgres = embedded(alices / "data", fresh=True)
     assert psutil.Process(postmaster_of(postgres)).uids().effective == ALICE.pw_uid
     assert stat.S_IMODE((alices / "data" / "postgres").stat().st_mode) == 0o700
     said(python("postgres.stop(); assert not postgres.is_running()", alices / "data", **alices_python))
@@ -165,7 +165,7 @@ def test_an_ordinary_user_runs_the_database_in_person(embedded, alices, alices_p
 def test_root_in_the_folder_of_an_ordinary_user_acts_as_that_user_who_keeps_the_use_of_it(
     embedded, alices, alices_python
 ):
-    postgres = embedded(alices)
+    postgres = embedded(alices, fresh=True)
     postgres.ensure_running()
     assert psutil.Process(postmaster_of(postgres)).uids().effective == ALICE.pw_uid
     script = (

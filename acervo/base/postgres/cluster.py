@@ -134,8 +134,9 @@ class EmbeddedPostgres:
                 return
             with suppress(ProcessLookupError):
                 os.kill(postmaster.pid, STOP_SIGNALS[mode])
-            while self._postmaster() is not None:
+            while processes.command_of(postmaster.pid) is not None:
                 waited.a_moment()
+            processes.reap()
         log.info("postgres.stopped", extra={"pid": postmaster.pid, "mode": mode})
 
     def poll(self) -> bool:

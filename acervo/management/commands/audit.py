@@ -17,13 +17,17 @@ class Command(AcervoCommand):
 
     def work(self, options: dict[str, Any]) -> None:
         found = {workspace.name: verify(workspace.pk) for workspace in Workspace.objects.all()}
-        data = [{"workspace": name, "entries": v.entries, "broken_at": v.broken_at} for name, v in found.items()]
+        data = [
+            {"workspace": name, "entries": v.entries, "broken_at": v.broken_at} for name, v in found.items()
+        ]
         lines = [
             _("%(workspace)s: %(entries)d entries, %(state)s")
             % {
                 "workspace": row["workspace"],
                 "entries": row["entries"],
-                "state": _("unbroken") if row["broken_at"] is None else _("broken at number %s") % row["broken_at"],
+                "state": _("unbroken")
+                if row["broken_at"] is None
+                else _("broken at number %s") % row["broken_at"],
             }
             for row in data
         ]

@@ -17,7 +17,7 @@ from acervo.govern import connections
 from acervo.management.command import AcervoCommand, by_command, wait_for, workspace_named
 from acervo.models import Connection
 
-SECRET_HELP = "`-` reads it from standard input."
+FROM_STDIN = "`-` reads it from standard input."
 TIMEOUT_S = 30.0
 
 
@@ -29,17 +29,23 @@ class Command(AcervoCommand):
         meta = kinds.add_parser("meta_cloud", help="A WhatsApp number at Meta's Cloud API.")
         meta.add_argument("--phone-number-id", required=True)
         meta.add_argument("--waba-id", required=True, help="The WhatsApp Business Account.")
-        meta.add_argument("--app-secret", required=True, help=SECRET_HELP)
-        meta.add_argument("--verify-token", required=True, help=SECRET_HELP)
-        meta.add_argument("--no-storage", action="store_true", help="The number keeps files for one hour only.")
+        meta.add_argument("--app-secret", required=True, help=FROM_STDIN)
+        meta.add_argument("--verify-token", required=True, help=FROM_STDIN)
+        meta.add_argument(
+            "--no-storage", action="store_true", help="The number keeps files for one hour only."
+        )
         hubspot = kinds.add_parser("hubspot", help="A HubSpot account.")
         for sub, default_name in ((meta, "WhatsApp"), (hubspot, "HubSpot")):
-            sub.add_argument("--token", required=True, help=SECRET_HELP)
+            sub.add_argument("--token", required=True, help=FROM_STDIN)
             sub.add_argument("--name", default=default_name)
             sub.add_argument("--workspace")
-            sub.add_argument("--api-base", help="Another address of the vendor's API: a gateway or the sandbox.")
+            sub.add_argument(
+                "--api-base", help="Another address of the vendor's API: a gateway or the sandbox."
+            )
             sub.add_argument("--json", action="store_true", help="Print data for machines.")
-        hubspot.add_argument("--backfill-days", type=int, default=30, help="Also write files of the last days.")
+        hubspot.add_argument(
+            "--backfill-days", type=int, default=30, help="Also write files of the last days."
+        )
 
     def work(self, options: dict[str, Any]) -> None:
         made = {"meta_cloud": self._meta_cloud, "hubspot": self._hubspot}[options["kind"]](options)
@@ -86,7 +92,9 @@ async def _who(kind: str, token: str, api_base: str | None) -> AccountInfo:
     """The account behind a token: told to the person, so that nobody writes into the wrong one."""
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
         try:
-            return await get_crm(kind)(CrmCredentials(secrets={"token": token}, api_base=api_base), http).check()
+            return await get_crm(kind)(
+                CrmCredentials(secrets={"token": token}, api_base=api_base), http
+            ).check()
         except CrmError as error:
             raise CommandError(_("The CRM refused: %s") % error) from error
 

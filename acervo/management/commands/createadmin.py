@@ -25,7 +25,9 @@ class Command(AcervoCommand):
         parser.add_argument("--email", required=True)
         parser.add_argument("--name", default="")
         parser.add_argument("--workspace", default="Acervo")
-        parser.add_argument("--password-stdin", action="store_true", help="Read the password from standard input.")
+        parser.add_argument(
+            "--password-stdin", action="store_true", help="Read the password from standard input."
+        )
 
     def work(self, options: dict[str, Any]) -> None:
         email = options["email"].strip()
@@ -48,7 +50,9 @@ class Command(AcervoCommand):
             deed = Deed("member.made", "member", member.pk, Role.ADMINISTRATOR)
             AuditEntry.objects.record(workspace.pk, by_command(), [deed])
         data = {"email": email, "workspace": workspace.name} | ({"password": password} if made_up else {})
-        lines = [_("Administrator %(email)s of %(workspace)s.") % {"email": email, "workspace": workspace.name}]
+        lines = [
+            _("Administrator %(email)s of %(workspace)s.") % {"email": email, "workspace": workspace.name}
+        ]
         if made_up:
             lines.append(_("Password (shown only now): %s") % password)
         self.say(options, data, "\n".join(lines))

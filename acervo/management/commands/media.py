@@ -38,20 +38,26 @@ class Command(AcervoCommand):
         if options["workspace"]:
             found = found.filter(workspace__name=options["workspace"])
         rows = [_facts(media) for media in found[: options["limit"]]]
-        lines = [f"{row['id']}  {row['kind']:<8}  {row['state']:<9}  {row['size_bytes'] or '-'}" for row in rows]
+        lines = [
+            f"{row['id']}  {row['kind']:<8}  {row['state']:<9}  {row['size_bytes'] or '-'}" for row in rows
+        ]
         self.say(options, rows, "\n".join(lines) or _("There are no files yet."))
 
     def _get(self, options: dict[str, Any]) -> None:
         media = _find(options["id"])
         if media.stored_at is None:
             raise CommandError(_("This file is not kept: %s.") % (media.refusal or media.state))
-        AuditEntry.objects.record(media.workspace_id, by_command(), [Deed("file.downloaded", "file", media.pk)])
+        AuditEntry.objects.record(
+            media.workspace_id, by_command(), [Deed("file.downloaded", "file", media.pk)]
+        )
         if options["output"] == "-":
             sys.stdout.buffer.write(wait_for(vault.read_all(media)))
             return
         path = Path(options["output"])
         wait_for(vault.copy_to(media, path))
-        self.stdout.write(_("%(bytes)d bytes written to %(path)s.") % {"bytes": media.size_bytes, "path": path})
+        self.stdout.write(
+            _("%(bytes)d bytes written to %(path)s.") % {"bytes": media.size_bytes, "path": path}
+        )
 
 
 def _find(slug: str) -> MediaFile:

@@ -21,7 +21,9 @@ class Command(AcervoCommand):
         for name, words in (("list", "List what could not be read."), ("replay", "Read receipts again.")):
             verb = verbs.add_parser(name, help=words)
             verb.add_argument("--json", action="store_true", help="Print data for machines.")
-        verbs.choices["replay"].add_argument("ids", nargs="*", metavar="ID", help="None: all that were not fully read.")
+        verbs.choices["replay"].add_argument(
+            "ids", nargs="*", metavar="ID", help="None: all that were not fully read."
+        )
         verbs.choices["replay"].add_argument("--all", action="store_true", help="Every receipt there is.")
 
     def work(self, options: dict[str, Any]) -> None:

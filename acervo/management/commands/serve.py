@@ -37,7 +37,9 @@ class Command(AcervoCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: home.stopping.set())
         host, port = listener.getsockname()[:2]
-        threading.Thread(target=self._announce, args=(options, host, port, home.stopping), daemon=True).start()
+        threading.Thread(
+            target=self._announce, args=(options, host, port, home.stopping), daemon=True
+        ).start()
         over = threading.Event()
         keeper = _keep_database(over)
         try:
@@ -67,7 +69,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
-        raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.") from error
+        raise CommandError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port."
+        ) from error
     listener.listen(2048)
     listener.set_inheritable(True)
     return listener

@@ -31,7 +31,11 @@ class Command(AcervoCommand):
         if options["markdown"]:
             self.stdout.write(markdown(rows), ending="")
             return
-        self.say(options, rows, "\n".join(f"{row['name']}\n    {row['help']} (default: {row['default']})" for row in rows))
+        self.say(
+            options,
+            rows,
+            "\n".join(f"{row['name']}\n    {row['help']} (default: {row['default']})" for row in rows),
+        )
 
 
 def reference() -> list[dict[str, str]]:
@@ -53,7 +57,9 @@ def reference() -> list[dict[str, str]]:
 
 def markdown(rows: list[dict[str, str]]) -> str:
     """The reference page."""
-    return HEADING + "".join(f"| `{r['name']}` | {r['kind']} | {r['default']} | {r['help']} |\n" for r in rows)
+    return HEADING + "".join(
+        f"| `{r['name']}` | {r['kind']} | {r['default']} | {r['help']} |\n" for r in rows
+    )
 
 
 def _kind(entry: dict[str, Any]) -> str:

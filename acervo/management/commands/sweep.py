@@ -24,7 +24,9 @@ class Command(AcervoCommand):
     def work(self, options: dict[str, Any]) -> None:
         swept = wait_for(
             sweeper.sweep(
-                older_than_hours=options["older_than_hours"], dry_run=options["dry_run"], is_sure=options["sure"]
+                older_than_hours=options["older_than_hours"],
+                dry_run=options["dry_run"],
+                is_sure=options["sure"],
             )
         )
         text = _("%(seen)d objects seen, %(orphans)d without a file, %(deleted)d deleted.") % asdict(swept)

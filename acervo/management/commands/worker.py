@@ -29,14 +29,18 @@ class Command(AcervoCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--queues", default=",".join(QUEUES), help="Separated by commas: " + ", ".join(QUEUES))
+        parser.add_argument(
+            "--queues", default=",".join(QUEUES), help="Separated by commas: " + ", ".join(QUEUES)
+        )
         parser.add_argument("--concurrency", type=int, default=3, help="Jobs side by side.")
         parser.add_argument("--lifeline", type=int, help="A pipe: stop when its other side is gone.")
 
     def work(self, options: dict[str, Any]) -> None:
         queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
         if unknown := set(queues) - set(QUEUES):
-            raise CommandError(f"There is no queue {', '.join(sorted(unknown))}. There are: {', '.join(QUEUES)}.")
+            raise CommandError(
+                f"There is no queue {', '.join(sorted(unknown))}. There are: {', '.join(QUEUES)}."
+            )
         die_with_parent(options["lifeline"])
         run(queues, options["concurrency"])
 

@@ -1,0 +1,217 @@
+"""What must never be false: each constraint is broken here on purpose, and the database refuses by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import CheckConstraint, Model, UniqueConstraint
+from django.db.utils import IntegrityError
+
+from acervo.base import clock, ids
+from acervo.models import (
+    AuditEntry,
+    Chat,
+    Connection,
+    DataKey,
+    Deed,
+    Delivery,
+    MediaFile,
+    Member,
+    Message,
+    Person,
+    PersonIdentifier,
+    RecordLink,
+    Rendition,
+    Team,
+    Workspace,
+)
+from tests.conftest import make_connection
+
+NOW = clock.now()
+PLACE = {"object_key": None, "size_bytes": None, "sealed_bytes": None, "sha256": None, "sealing": None}
+
+
+def change(row: Model, **facts: object) -> None:
+    """Past every check of ours, straight into the table."""
+    type(row)._default_manager.filter(pk=row.pk).update(**facts)
+
+
+def copy(row: Model, **facts: object) -> None:
+    """The same row a second time, under another id."""
+    twin = type(row)._default_manager.get(pk=row.pk)
+    twin.pk = ids.new()
+    for name, value in facts.items():
+        setattr(twin, name, value)
+    twin.save(force_insert=True)
+
+
+def use_an_audit_number_twice(good: SimpleNamespace) -> None:
+    with database.cursor() as cursor:  # the trigger would choose the number
+        cursor.execute("ALTER TABLE acervo_auditentry DISABLE TRIGGER audit_is_chained")
+    copy(good.entry)
+
+
+BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
+    # workspaces and members
+    "workspace_key_names_its_master_key": lambda good: change(good.workspace, master_key_id=None),
+    "team_name_is_unique_in_its_workspace": lambda good: copy(good.team, name="SUPORTE"),
+    "member_email_is_unique": lambda good: copy(good.bob, email="BOB@example.com"),
+    "member_role_is_known": lambda good: change(good.bob, role="owner"),
+    "audit_number_is_used_once": use_an_audit_number_twice,
+    # connections
+    "account_is_connected_once_in_its_workspace": lambda good: copy(good.connection),
+    "connection_pause_has_a_time_an_author_and_a_reason": lambda good: change(good.connection, paused_at=NOW),
+    "connection_removal_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.connection, removed_at=NOW
+    ),
+    "connection_purpose_is_known": lambda good: change(good.connection, purpose="both"),
+    # people
+    "person_merge_has_a_time_and_a_target_or_neither": lambda good: change(good.person, merged_at=NOW),
+    "person_is_not_merged_into_themselves": lambda good: change(
+        good.person, merged_into=good.person, merged_at=NOW
+    ),
+    "identifier_means_one_person": lambda good: copy(good.phone),
+    "identifier_is_not_empty": lambda good: change(good.phone, value=""),
+    "person_has_one_current_data_key": lambda good: copy(good.data_key),
+    "data_key_is_whole_or_destroyed_by_somebody": lambda good: change(good.data_key, wrapped_key=None),
+    # messages
+    "person_has_one_chat_with_an_account": lambda good: copy(good.chat),
+    "message_is_announced_once": lambda good: copy(good.message),
+    "message_direction_is_known": lambda good: change(good.message, direction="up"),
+    # files
+    "message_holds_a_file_once": lambda good: copy(good.awaited),
+    "file_kind_is_known": lambda good: change(good.awaited, kind="hologram"),
+    "file_has_a_whole_place_in_the_vault_or_none": lambda good: change(good.kept, sha256="NOT-HEX"),
+    "file_sealed_by_us_has_its_header_and_key": lambda good: change(good.kept, seal_header=None),
+    "file_is_stored_exactly_when_it_has_a_place": lambda good: change(good.awaited, stored_at=NOW),
+    "file_is_not_both_stored_and_lost": lambda good: change(
+        good.kept, gone_at=NOW, refusal="expired", refused_at=NOW
+    ),
+    "lost_file_says_why": lambda good: change(good.awaited, gone_at=NOW),
+    "file_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(good.awaited, refusal="expired"),
+    "kept_file_is_byte_identical_to_the_announced": lambda good: change(good.kept, announced_sha256="0" * 64),
+    "file_is_prepared_only_once_stored": lambda good: change(good.awaited, prepared_at=NOW, mime="audio/ogg"),
+    "waveform_has_160_points": lambda good: change(good.kept, waveform=b"short"),
+    "acervo_mediafile_object_key_key": lambda good: change(
+        good.awaited,
+        **{name: getattr(good.kept, name) for name in (*PLACE, "seal_header", "data_key_id")},
+        stored_at=NOW,
+    ),
+    # renditions
+    "file_has_one_rendition_of_a_kind": lambda good: copy(good.rendition, object_key="w/another"),
+    "rendition_has_a_whole_place_in_the_vault_or_none": lambda good: change(good.rendition, size_bytes=-1),
+    "rendition_sealed_by_us_has_its_header_and_key": lambda good: change(good.rendition, sealing="acervo"),
+    "rendition_has_bytes_in_the_vault": lambda good: change(good.rendition, **PLACE),
+    "acervo_rendition_object_key_key": lambda good: copy(good.rendition, kind="thumb_640"),
+    # the CRM
+    "link_is_of_a_person_or_of_a_file": lambda good: change(good.person_link, media=good.kept),
+    "person_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.person_link),
+    "file_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.file_link),
+    "file_is_promised_to_a_crm_once": lambda good: copy(good.delivery),
+    "delivery_is_not_both_kept_and_stopped": lambda good: change(
+        good.delivery, delivered_at=NOW, stopped_at=NOW
+    ),
+    "delivery_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(good.delivery, refused_at=NOW),
+}
+
+
+@pytest.fixture
+def good(
+    workspace: Workspace, bob: Member, connection: Connection, kept_file, announced_file
+) -> SimpleNamespace:
+    """One row of everything, each beyond reproach."""
+    kept, awaited = kept_file(), announced_file()
+    crm = make_connection(workspace, "hubspot", account_id="26000001")
+    AuditEntry.objects.record(workspace.pk, "test", [Deed("file.kept", "file", kept.pk)])
+    link = {
+        "workspace": workspace,
+        "connection": crm,
+        "record_id": "1",
+        "reason": "chosen",
+        "linked_by": "test",
+    }
+    promise = {"workspace": workspace, "connection": crm, "media": kept, "promised_at": NOW, "due_at": NOW}
+    bytes_of_it = PLACE | {"object_key": "w/one", "size_bytes": 1, "sealed_bytes": 1, "sha256": "0" * 64}
+    workspace.refresh_from_db()
+    return SimpleNamespace(
+        workspace=workspace,
+        bob=bob,
+        team=Team.objects.create(workspace=workspace, name="Suporte"),
+        entry=AuditEntry.objects.get(workspace_id=workspace.pk),
+        connection=connection,
+        person=kept.person,
+        phone=PersonIdentifier.objects.get(person=kept.person),
+        data_key=DataKey.objects.get(person=kept.person),
+        chat=Chat.objects.get(pk=kept.chat_id),
+        message=Message.objects.get(pk=kept.message_id),
+        kept=kept,
+        awaited=awaited,
+        rendition=Rendition.objects.create(
+            media=kept,
+            kind="thumb_320",
+            mime="image/webp",
+            made_at=NOW,
+            **bytes_of_it | {"sealing": "storage"},
+        ),
+        person_link=RecordLink.objects.create(
+            person=kept.person, object_type="contact", linked_at=NOW, **link
+        ),
+        file_link=RecordLink.objects.create(media=kept, object_type="media", linked_at=NOW, **link),
+        delivery=Delivery.objects.create(**promise),
+    )
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_database_refuses(good: SimpleNamespace, name: str) -> None:
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        BREAKS[name](good)
+    assert name in str(refused.value)
+
+
+@pytest.mark.django_db
+def test_no_constraint_of_the_database_is_untested() -> None:
+    """The database is asked, not the models: constraints written as SQL count too. Constraints that Django names
+    itself (`acervo_…`) are a field's own kind; those of many-to-many tables keep pairs apart."""
+    ours = {name for name in _named_in_the_database() if not name.startswith("acervo_")}
+    assert ours == {name for name in BREAKS if not name.startswith("acervo_")}
+
+
+def test_every_constraint_of_the_models_is_named_as_a_sentence() -> None:
+    for model in apps.get_app_config("acervo").get_models():
+        for constraint in model._meta.constraints:
+            assert isinstance(constraint, CheckConstraint | UniqueConstraint)
+            assert len(constraint.name.split("_")) >= 4, f"{constraint.name} is no sentence"
+
+
+def test_every_moment_with_an_author_is_held_to_both() -> None:
+    """`removed_at` without `removed_by` is half a fact: a CHECK ties them, or neither may be missing."""
+    for model in apps.get_app_config("acervo").get_models():
+        fields = {field.name: field for field in model._meta.fields}
+        checked = [str(c.condition) for c in model._meta.constraints if isinstance(c, CheckConstraint)]
+        for name in fields:
+            author = name.removesuffix("_at") + "_by"
+            if not name.endswith("_at") or author not in fields:
+                continue
+            if not fields[name].null and not fields[author].null:
+                continue
+            assert any(name in text and author in text for text in checked), f"{model.__name__}.{name}"
+
+
+def _named_in_the_database() -> set[str]:
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT conname FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+            WHERE relname LIKE 'acervo\\_%' AND contype IN ('c', 'u', 'x')
+            UNION
+            SELECT index.relname FROM pg_index JOIN pg_class index ON index.oid = indexrelid
+            JOIN pg_class tab ON tab.oid = indrelid
+            WHERE tab.relname LIKE 'acervo\\_%' AND indisunique AND NOT indisprimary
+            """
+        )
+        return {row[0] for row in cursor.fetchall()}
