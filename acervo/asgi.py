@@ -10,11 +10,12 @@ from django.core.asgi import get_asgi_application
 
 django_app = get_asgi_application()  # sets Django up; what follows imports models
 
-from starlette.routing import Route, Router
+from starlette.routing import Mount, Route, Router
 
 from acervo.base.database import conninfo
 from acervo.hooks.app import HookApp, Receive, Scope, Send
 from acervo.hooks.health import healthz, readyz
+from acervo.hooks.static import Static
 from acervo.keep import storage
 from acervo.play.door import play
 from acervo.play.live import live
@@ -25,8 +26,9 @@ ROUTES = [
     Route("/readyz", readyz, methods=["GET"]),
     Route("/play/{slug}/{what}", play, methods=["GET", "HEAD"]),
     Route("/live", live, methods=["GET"]),
+    Mount("/static", Static(packages=[("acervo.web", "static"), ("django_htmx", "static")])),
 ]
-OUTSIDE_DJANGO = ("/play/", "/live", "/healthz", "/readyz")
+OUTSIDE_DJANGO = ("/play/", "/static/", "/live", "/healthz", "/readyz")
 
 
 class Application:

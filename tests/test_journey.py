@@ -33,7 +33,7 @@ from acervo.models import (
 from acervo.receive.journal import Journal
 from sandbox import samples
 from sandbox.people import EVERYONE
-from sandbox.whatsapp import Fault, Phone, SandboxServer, message, sign, webhook
+from sandbox.whatsapp import Fault, Phone, RemoteSandbox, SandboxServer, message, sign, webhook
 from tests.conftest import make_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -203,7 +203,8 @@ async def test_a_number_that_is_not_connected_is_kept_and_read_once_it_is(
     meta: SandboxServer, knock: Knock, number: Connection
 ) -> None:
     stranger = replace(PHONE, phone_number_id="106500000000777")
-    meta.add_phone(stranger)
+    async with RemoteSandbox(meta.base_url) as remote:
+        await remote.add_phone(stranger)
     media_id = meta.shelf.add(*VOICE, phone=stranger)
     body, headers = webhook(
         [message(EVERYONE[0], file=meta.shelf.announce(media_id), kind="audio")], phone=stranger

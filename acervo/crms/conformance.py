@@ -228,7 +228,9 @@ class ConnectorScenarios:
         world.settle()
         assert not await connector.find_contacts("+554155550142")
 
-    async def test_two_contacts_with_one_number_are_both_shown_and_neither_is_touched(self, world: World) -> None:
+    async def test_two_contacts_with_one_number_are_both_shown_and_neither_is_touched(
+        self, world: World
+    ) -> None:
         connector = await self.ready(world)
         both = {world.add_contact(first_name="Ana", phone=PHONE), world.add_contact(mobile="(11) 5555-0142")}
         world.settle()
@@ -372,7 +374,9 @@ class ConnectorScenarios:
         connector = await self.ready(world)
         hostile = '"><script>alert(1)</script> & <a href=x> wa-media:' + "0" * 26
         contact = await self.a_contact(world, connector)
-        item = an_item(contact=contact, title=hostile, chat=hostile, transcript=f"{hostile}\nsecond line: yes")
+        item = an_item(
+            contact=contact, title=hostile, chat=hostile, transcript=f"{hostile}\nsecond line: yes"
+        )
         (result,) = await connector.upsert_media([item])
         assert not result.error
         (state,) = await connector.read_media([item])
@@ -476,7 +480,10 @@ class ConnectorScenarios:
         item = an_item(contact=contact, kind="hologram", transcript=SECRET_TEXT)
         seen += [item, *(await connector.upsert_media([item, an_item(contact=RecordRef("contact", "999"))]))]
         world.delete_contact(contact.record_id)
-        for call in (connector.upsert_contact(a_draft(), known=contact), connector.find_contacts(SECOND_PHONE)):
+        for call in (
+            connector.upsert_contact(a_draft(), known=contact),
+            connector.find_contacts(SECOND_PHONE),
+        ):
             try:
                 seen.append(await call)
             except CrmError as error:

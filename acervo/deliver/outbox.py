@@ -85,12 +85,23 @@ def _older(last: MediaFile) -> Q:
 def renew(media_ids: Collection[UUID]) -> int:
     """Files that people see differently now are due again where a CRM holds what is no longer true; returns how
     many. Runs inside the caller's transaction, after its change. A delivery under way notices by itself."""
-    # All of them are locked, delivered or not: whoever is just writing one waits, then sees `changed_at` moved.
-    rows = list(_locked(Delivery.objects.filter(media__in=media_ids)))
-    stale = [
-        parcel.delivery.pk for parcel in parcels.load(rows) if parcel.delivery.delivered_at and parcel.is_news
-    ]
-    return Delivery.objects.filter(pk__in=stale).update(delivered_at=None, due_at=clock.now(), attempts=0)
+    with transaction.atomic():
+        # All are locked, delivered or not: whoever is just writing one waits, then sees `changed_at` moved.
+        rows = list(_locked(Delivery.objects.filter(media__in=media_ids)))
+        kept = [parcel for parcel in parcels.load(rows) if parcel.delivery.delivered_at]
+        stale = [parcel.delivery.pk for parcel in kept if parcel.is_news]
+        return Delivery.objects.filter(pk__in=stale).update(delivered_at=None, due_at=clock.now(), attempts=0)
+
+
+def renew_changed(since: datetime) -> int:
+    """`renew` for every file that changed since then, whoever changed it and forgot to say so; returns how many
+    are due again."""
+    watched = Connection.objects.crms().filter(removed_at=None).values("workspace")
+    changed = MediaFile.objects.filter(
+        workspace__in=watched, changed_at__gte=since, deliveries__delivered_at__isnull=False
+    )
+    pks = list(changed.order_by("pk").values_list("pk", flat=True).distinct())
+    return sum(renew(pks[start : start + BATCH]) for start in range(0, len(pks), BATCH))
 
 
 # ── what people do ──

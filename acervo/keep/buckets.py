@@ -2,7 +2,7 @@
 
 Credentials and endpoint come from each vendor's standard variables, which obstore reads itself: `AWS_*` with
 `AWS_ENDPOINT_URL`, `GOOGLE_*`, `AZURE_*`. A bucket needs one rule of its own: abort incomplete multipart uploads after
-a day, because a killed process leaves the parts it had sent.
+a day, because a killed process or a cancelled task leaves the parts it had sent.
 """
 
 from __future__ import annotations

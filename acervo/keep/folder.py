@@ -29,8 +29,8 @@ T = TypeVar("T")
 
 _STAGING = "#1"
 _THREADS = 8
-_WRITERS = 2  # while one group waits for the disk, the next one is written
-_GROUP = 32
+_WRITERS = 4  # while one group waits for the disk, the next ones are written
+_GROUP = 16
 _PAGE = 1000
 
 

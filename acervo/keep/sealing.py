@@ -51,42 +51,37 @@ class Sealer:
         self.header = bytes((HEADER_BYTES,)) + os.urandom(HEADER_BYTES - 1)
         self._prefix = self.header[-_PREFIX_BYTES:]
         self._cipher = _cipher(key, aad, self.header)
-        self._held = bytearray(_PLAIN_BYTES)
+        self._held: list[memoryview] = []
         self._held_bytes = 0
         self._index = 0
 
-    def update(self, chunk: bytes | bytearray | memoryview) -> bytearray:
+    def update(self, chunk: bytes) -> bytearray:
         """The segments that are complete now; often none. The buffer is fresh and never touched again."""
         data = memoryview(chunk)
-        room = _plain_bytes(self._index)
         segments = _segments_beyond(self._index, self._held_bytes + len(data))
-        out = bytearray(segments * _SEGMENT_BYTES)
-        at = 0
+        out, at = bytearray(segments * _SEGMENT_BYTES), 0
         for _ in range(segments):
-            taken = room - self._held_bytes
-            if self._held_bytes:
-                self._hold(data[:taken])
-                plain = memoryview(self._held)[:room]
-            else:
-                plain = data[:taken]
-            at = self._seal_into(out, at, plain, is_last=False)
-            data, self._held_bytes, room = data[taken:], 0, _PLAIN_BYTES
-        self._hold(data)
+            taken = _plain_bytes(self._index) - self._held_bytes
+            at = self._seal_into(out, at, self._joined(data[:taken]), is_last=False)
+            data = data[taken:]
+        self._held.append(data)
+        self._held_bytes += len(data)
         return out
 
     def finish(self) -> bytearray:
         """The last segment."""
         start = HEADER_BYTES if self._index == 0 else 0
         out = bytearray(start + self._held_bytes + _TAG_BYTES)
-        self._seal_into(out, 0, memoryview(self._held)[: self._held_bytes], is_last=True)
+        self._seal_into(out, 0, self._joined(memoryview(b"")), is_last=True)
         return out
 
-    def _hold(self, data: memoryview) -> None:
-        end = self._held_bytes + len(data)
-        self._held[self._held_bytes : end] = data
-        self._held_bytes = end
+    def _joined(self, data: memoryview) -> memoryview | bytes:
+        """What was held, and this; copied only where it lies in several pieces."""
+        pieces = [piece for piece in (*self._held, data) if piece]
+        self._held, self._held_bytes = [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _seal_into(self, out: bytearray, at: int, plain: memoryview, *, is_last: bool) -> int:
+    def _seal_into(self, out: bytearray, at: int, plain: memoryview | bytes, *, is_last: bool) -> int:
         if self._index == 0:
             out[at : at + HEADER_BYTES] = self.header
             at += HEADER_BYTES

@@ -83,7 +83,7 @@ class Storage(ABC):
             return len(body)
         head = await _first(body, SMALL_BYTES)
         if head.is_all:
-            whole = b"".join(head.chunks)
+            whole = head.chunks[0] if len(head.chunks) == 1 else b"".join(head.chunks)
             await self._put_small(key, whole)
             return len(whole)
         return await self._put_stream(key, head.then(body))

@@ -144,8 +144,8 @@ class _Passage:
         return self._hash.hexdigest()
 
     def whole(self, data: bytes) -> Buffer:
-        sealed = self._pass(data)
-        return sealed + self._end()
+        begun, ended = self._pass(data), self._end()
+        return begun + ended if begun else ended
 
     async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Buffer]:
         async for chunk in chunks:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from acervo.management import demo_ground
+
 COMMANDS = {
     "serve": "Everything on one machine, one port; restarts what dies.",
     "demo": "A simulated WhatsApp number and HubSpot account, and a believable day.",
@@ -18,6 +20,7 @@ COMMANDS = {
     "receipts": "List what could not be read, or read it again.",
     "doctor": "Try every part and say how to cure what is not well.",
     "sweep": "Find objects in the store that no file owns.",
+    "verify": "Read every kept object back and compare it with its hash.",
     "audit": "Verify the chain of the audit trail.",
     "settings": "Every setting, its value's kind and its default.",
     "manage": "Django's own commands, for developers.",
@@ -40,6 +43,8 @@ def main() -> None:
         _print_help()
         raise SystemExit(f"acervo: there is no command {arguments[0]!r}.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "acervo.settings")
+    if arguments[0] == "demo":
+        demo_ground.lay(os.environ, arguments)
     is_help = "-h" in arguments or "--help" in arguments
     _prepare(with_database=arguments[0] not in WITHOUT_DATABASE and not is_help)
     _run(arguments)

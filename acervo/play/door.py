@@ -13,7 +13,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from acervo.base import filetypes, ids
 from acervo.base.database import in_thread
@@ -74,7 +73,7 @@ async def play(request: Request) -> Response:
     """GET and HEAD. Whatever the member may not see is a 404, exactly like what does not exist."""
     member = await member_of(request)
     found = (
-        await in_thread(_find, member, request.path_params["file"], request.path_params["what"])
+        await in_thread(_find, member, request.path_params["slug"], request.path_params["what"])
         if member
         else None
     )
@@ -168,6 +167,3 @@ async def _note(member: Member, found: Playable, *, download: bool) -> None:
 def _record(member: Member, found: Playable, action: str) -> None:
     deed = Deed(action, "file", found.media.pk, details={"what": found.what})
     AuditEntry.objects.record(member.workspace_id, by_member(member), [deed])
-
-
-routes = [Route("/play/{file}/{what}", play, methods=["GET", "HEAD"])]

@@ -16,7 +16,6 @@ from django.db import DatabaseError
 from django.db.models import Max, OuterRef, Subquery
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from acervo.base import clock
 from acervo.base.database import in_thread
@@ -130,6 +129,3 @@ def _sees_a_change(member: Member, since: datetime) -> bool:
         .aggregate(at=Max("changed_at"))["at"]
     )
     return newest is not None
-
-
-routes = [Route("/live", live, methods=["GET"])]

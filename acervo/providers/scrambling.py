@@ -32,13 +32,12 @@ STRANGE = st.one_of(
     ),
     st.sampled_from([[], {}, [None], [[]], [{}], {"id": 1}, {"": ""}, {"\x00": "\ud800"}]),
     st.recursive(st.none(), lambda inner: st.lists(inner, max_size=2), max_leaves=30),
-)
+).map(copy.deepcopy)  # `sampled_from` hands out the same list each time, and the next round may change it
 
 
 @st.composite
 def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
     """`document` with one to `most` of its parts replaced, removed, doubled, or given a neighbour."""
-    # Drawn values are copied, too: `sampled_from` hands out the same object each time, and the next round changes it.
     result = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, most))):
         spots = list(_spots(result))
@@ -47,7 +46,7 @@ def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
         holder, key = draw(st.sampled_from(spots))
         match draw(st.sampled_from(["replace", "remove", "double", "add"])):
             case "replace":
-                holder[key] = copy.deepcopy(draw(STRANGE))
+                holder[key] = draw(STRANGE)
             case "remove":
                 del holder[key]
             case "double" if isinstance(holder, list):
@@ -57,7 +56,7 @@ def scrambled(draw: st.DrawFn, document: Any, *, most: int = 3) -> Any:
                     STRANGE
                 )
             case _:
-                holder.append(copy.deepcopy(draw(STRANGE)))
+                holder.append(draw(STRANGE))
     return result
 
 

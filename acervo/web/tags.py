@@ -82,17 +82,17 @@ def pill(status: words.Status) -> SafeString:
 @register.filter
 def moment(at: datetime | None) -> SafeString:
     """Exact: "ter., 17 de nov. de 2026, 14:32"."""
-    return _time(at, "yMMMEdHm")
+    return _time(at, "yMMMEd", "Hm")
 
 
 @register.filter
 def clock_time(at: datetime | None) -> SafeString:
-    return _time(at, "Hm")
+    return _time(at, "", "Hm")
 
 
 @register.filter
 def second(at: datetime | None) -> SafeString:
-    return _time(at, "MMMdHms")
+    return _time(at, "MMMd", "Hms")
 
 
 @register.filter
@@ -105,7 +105,7 @@ def ago(at: datetime | None) -> SafeString:
         return moment(at)
     said = format_timedelta(away, add_direction=True, locale=locale())
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at, "yMMMEdHms"), said
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at), said
     )
 
 
@@ -276,16 +276,18 @@ def phone(value: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
-def _written(at: datetime, skeleton: str) -> str:
-    return format_skeleton(skeleton, timezone.localtime(at), locale=locale())
+def _written(at: datetime, day: str = "yMMMEd", clock_skeleton: str = "Hms") -> str:
+    """By CLDR's skeletons; CLDR knows no skeleton for a date with its time, but how to join the two."""
+    local, here = timezone.localtime(at), locale()
+    time = format_skeleton(clock_skeleton, local, locale=here)
+    if not day:
+        return time
+    joined = str(here.datetime_formats["medium"])
+    return joined.replace("{1}", format_skeleton(day, local, locale=here)).replace("{0}", time)
 
 
-def _time(at: datetime | None, skeleton: str) -> SafeString:
+def _time(at: datetime | None, day: str, clock_skeleton: str) -> SafeString:
     if at is None:
         return SafeString("")
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(),
-        _written(at, "yMMMEdHms"),
-        _written(at, skeleton),
-    )
+    said = _written(at, day, clock_skeleton)
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at), said)

@@ -56,7 +56,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
 )
 
 
-class Silence(Exception):  # noqa: N818  (what it is, not a fault of ours)
+class Silence(Exception):
     """The answer that never comes."""
 
 

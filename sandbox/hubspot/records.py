@@ -36,7 +36,7 @@ class Record:
         return next((values for moment, values in reversed(self.versions) if moment <= at), None)
 
 
-class Refusal(Exception):  # noqa: N818  (an answer, not a fault of ours)
+class Refusal(Exception):
     """HubSpot says no."""
 
     def __init__(self, status: int, category: str, message: str, *, sub_category: str | None = None) -> None:

@@ -73,6 +73,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 @lru_cache
 def _validator(shape: str) -> Any:
-    shapes = ((name, Resource.from_contents(json.loads((_FOLDER / name).read_text("utf-8")))) for name in _NAMES)
+    shapes = (
+        (name, Resource.from_contents(json.loads((_FOLDER / name).read_text("utf-8")))) for name in _NAMES
+    )
     registry: Registry[Any] = Registry().with_resources(shapes)
     return Draft202012Validator({"$ref": shape}, registry=registry)

@@ -2,12 +2,13 @@
 
 import httpx
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 
 from acervo.base import clock, ids
-from acervo.crms.contract import CrmError, CrmErrorKind
+from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.fake.account import ACCOUNTS, FakeAccount
 from acervo.crms.fake.adapter import FakeCrm
-from acervo.deliver import attach, outbox, reconcile
+from acervo.deliver import account, attach, contacts, outbox, reconcile
 from acervo.models import Delivery, MediaFile
 from tests.conftest import make_connection, make_file, make_person
 
@@ -80,8 +81,8 @@ def http():
 
 
 @pytest.fixture
-def deliver(http):
-    """`await deliver(crm)`: one batch through the real adapter, or `through` another connector class."""
+def deliver_async(http):
+    """`await deliver_async(crm)`: one batch, with its database work in threads, as in a worker."""
 
     async def one_batch(crm, through=FakeCrm, **options):
         return await attach.deliver(crm.pk, http=http, open_connector=_opener(crm, through), **options)
@@ -90,16 +91,33 @@ def deliver(http):
 
 
 @pytest.fixture
-def compare(http):
+def deliver(deliver_async, one_transaction):
+    """`deliver(crm)`: one batch through the simulated CRM, or `through` another connector class."""
+    return async_to_sync(deliver_async)
+
+
+@pytest.fixture
+def compare(http, one_transaction):
+    @async_to_sync
     async def one_round(crm, through=FakeCrm, limit=100):
         return await reconcile.reconcile(crm.pk, http=http, limit=limit, open_connector=_opener(crm, through))
 
     return one_round
 
 
-def _opener(crm, through):
-    from acervo.crms.contract import CrmCredentials
+@pytest.fixture
+def one_transaction(monkeypatch):
+    """Database work goes to the test's own thread, whose transaction is rolled back: emptying every table after
+    each test would take a hundred times longer."""
 
+    async def here(do, *args, **kwargs):
+        return await sync_to_async(do)(*args, **kwargs)
+
+    for module in (account, attach, contacts, reconcile):
+        monkeypatch.setattr(module, "in_thread", here)
+
+
+def _opener(crm, through):
     return lambda connection, http: through(
         CrmCredentials(secrets={"token": crm.account.token}, options=connection.options), http
     )

@@ -165,6 +165,18 @@ def test_a_file_that_changed_is_due_again_and_one_that_did_not_is_left_alone(crm
     assert same.delivered_at is not None
 
 
+def test_a_change_nobody_told_us_of_is_found_by_its_moment(promised, crm):
+    changed, earlier = promised(), promised()
+    since = clock.now() + timedelta(seconds=1)
+    for row in (changed, earlier):
+        delivered(row, crm)
+        MediaFile.objects.filter(pk=row.media_id).update(kind="audio")
+    MediaFile.objects.filter(pk=changed.media_id).update(changed_at=since + timedelta(seconds=1))
+    assert outbox.renew_changed(since) == 1
+    assert outbox.renew_changed(since) == 0
+    assert Delivery.objects.get(delivered_at=None).pk == changed.pk
+
+
 def stop(row, refusal, **facts):
     now = clock.now()
     Delivery.objects.filter(pk=row.pk).update(

@@ -5,21 +5,18 @@ from datetime import timedelta
 import pytest
 
 from acervo.base import clock
-from acervo.base.database import in_thread
 from acervo.crms.contract import CrmError, CrmErrorKind
 from acervo.crms.fake.adapter import FakeCrm
 from acervo.deliver import outbox
 from acervo.models import AuditEntry, Connection, Delivery
 from tests.deliver.conftest import refusing
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 @pytest.fixture
 def delivered(promised, deliver, crm):
-    async def make(**facts):
-        row = await in_thread(promised, **facts)
-        assert (await deliver(crm)).delivered == 1
+    def make(**facts):
+        row = promised(**facts)
+        assert (deliver(crm)).delivered == 1
         return row
 
     return make
@@ -30,76 +27,74 @@ def record_of(crm, row):
     return record
 
 
-async def fresh(row):
-    return await Delivery.objects.select_related("media").aget(pk=row.pk)
+def fresh(row):
+    return Delivery.objects.select_related("media").get(pk=row.pk)
 
 
-async def test_what_is_as_written_is_marked_verified(crm, delivered, compare):
-    row = await delivered()
-    findings = await compare(crm)
+def test_what_is_as_written_is_marked_verified(crm, delivered, compare):
+    row = delivered()
+    findings = compare(crm)
     assert (findings.intact, findings.drifted, findings.deleted) == (1, 0, 0)
-    row = await fresh(row)
+    row = fresh(row)
     assert row.verified_at
     assert row.state == "delivered"
 
 
 @pytest.mark.parametrize(("value", "found"), [("Something else", "drifted"), ("", "cleared")])
-async def test_what_drifted_is_written_again_and_the_reason_is_kept(
-    crm, delivered, compare, deliver, value, found
-):
-    row = await delivered()
+def test_what_drifted_is_written_again_and_the_reason_is_kept(crm, delivered, compare, deliver, value, found):
+    row = delivered()
     record_of(crm, row).values["title"] = value
-    assert getattr(await compare(crm), found) == 1
-    entry = await AuditEntry.objects.aget(action="delivery.renewed")
+    assert getattr(compare(crm), found) == 1
+    entry = AuditEntry.objects.get(action="delivery.renewed")
     assert (entry.subject_id, entry.reason, entry.details["fields"]) == (row.media_id, found, ["title"])
-    assert (await deliver(crm)).delivered == 1
+    assert (deliver(crm)).delivered == 1
     assert record_of(crm, row).values["title"] == "Voice note 0:42"
-    assert (await compare(crm)).intact == 1
+    assert (compare(crm)).intact == 1
 
 
-async def test_what_a_person_deleted_is_not_brought_back_unasked(crm, delivered, compare, deliver):
-    row = await delivered()
+def test_what_a_person_deleted_is_not_brought_back_unasked(crm, delivered, compare, deliver):
+    row = delivered()
     gone = record_of(crm, row)
     gone.is_live = False
-    assert (await compare(crm)).deleted == 1
-    row = await fresh(row)
+    assert (compare(crm)).deleted == 1
+    row = fresh(row)
     assert (row.state, row.refusal) == ("stopped", "detached")
     assert row.refusal_facts == {"object_type": "media", "record_id": gone.id}
-    assert (await deliver(crm)).claimed == 0
+    assert (deliver(crm)).claimed == 0
 
-    await in_thread(outbox.retry, row, by="member:01TEST")
-    assert (await deliver(crm)).delivered == 1
+    outbox.retry(row, by="member:01TEST")
+    assert (deliver(crm)).delivered == 1
     assert record_of(crm, row).id != gone.id
 
 
-async def test_what_is_there_twice_is_shown_until_it_is_not(crm, delivered, compare):
-    row = await delivered()
+def test_what_is_there_twice_is_shown_until_it_is_not(crm, delivered, compare):
+    row = delivered()
     double = crm.account.add("media", record_of(crm, row).values)
-    assert (await compare(crm)).doubled == 1
-    await compare(crm)
-    row = await fresh(row)
+    assert (compare(crm)).doubled == 1
+    compare(crm)
+    row = fresh(row)
     assert (row.state, row.refusal, row.refusal_facts) == ("delivered", "doubled", {"copies": 2})
-    assert await AuditEntry.objects.filter(action="delivery.doubled").acount() == 1
+    assert AuditEntry.objects.filter(action="delivery.doubled").count() == 1
     double.is_live = False
-    assert (await compare(crm)).intact == 1
-    assert (await fresh(row)).refusal is None
+    assert (compare(crm)).intact == 1
+    assert (fresh(row)).refusal is None
 
 
-async def test_each_round_looks_at_those_not_looked_at_for_longest(crm, delivered, compare, monkeypatch):
-    rows = [await delivered() for _ in range(3)]
+def test_each_round_looks_at_those_not_looked_at_for_longest(crm, delivered, compare, monkeypatch):
+    rows = [delivered() for _ in range(3)]
     seen, start = [], clock.now()
     for minute in range(4):
         now = start + timedelta(minutes=minute)
         monkeypatch.setattr(clock, "now", lambda now=now: now)
-        await compare(crm, limit=1)
-        [row] = [row async for row in Delivery.objects.filter(verified_at=now)]
+        compare(crm, limit=1)
+        row = Delivery.objects.get(verified_at=now)
         seen.append(row.pk)
     assert set(seen[:3]) == {row.pk for row in rows}
     assert seen[3] == seen[0]
 
 
-async def test_what_was_renewed_meanwhile_is_left_to_the_renewal(crm, delivered, compare):
-    row = await delivered()
+def test_what_was_renewed_meanwhile_is_left_to_the_renewal(crm, delivered, compare):
+    row = delivered()
     record_of(crm, row).is_live = False
 
     class Overtaken(FakeCrm):
@@ -108,26 +103,26 @@ async def test_what_was_renewed_meanwhile_is_left_to_the_renewal(crm, delivered,
             await Delivery.objects.filter(pk=row.pk).aupdate(delivered_at=None)
             return states
 
-    assert (await compare(crm, Overtaken)).deleted == 0
-    assert (await fresh(row)).state == "queued"
+    assert (compare(crm, Overtaken)).deleted == 0
+    assert (fresh(row)).state == "queued"
 
 
-async def test_a_revoked_token_pauses_the_connection_and_judges_nothing(crm, delivered, compare):
-    row = await delivered()
-    findings = await compare(crm, refusing("auth_revoked", on="read_media"))
+def test_a_revoked_token_pauses_the_connection_and_judges_nothing(crm, delivered, compare):
+    row = delivered()
+    findings = compare(crm, refusing("auth_revoked", on="read_media"))
     assert findings.halted_by == "auth_revoked"
-    assert (await fresh(row)).state == "delivered"
-    assert (await Connection.objects.aget(pk=crm.pk)).paused_at
-    assert (await compare(crm)).intact == 0, "a paused connection is not read either"
+    assert (fresh(row)).state == "delivered"
+    assert (Connection.objects.get(pk=crm.pk)).paused_at
+    assert (compare(crm)).intact == 0, "a paused connection is not read either"
 
 
-async def test_a_crm_that_cannot_be_read_back_is_taken_at_its_word(crm, delivered, compare):
-    row = await delivered()
+def test_a_crm_that_cannot_be_read_back_is_taken_at_its_word(crm, delivered, compare):
+    row = delivered()
 
     class Webhook(FakeCrm):
         async def read_media(self, items):
             raise CrmError(CrmErrorKind.UNSUPPORTED)
 
-    await compare(crm, Webhook)
-    assert (await fresh(row)).state == "delivered"
-    assert (await Connection.objects.aget(pk=crm.pk)).state == "live"
+    compare(crm, Webhook)
+    assert (fresh(row)).state == "delivered"
+    assert (Connection.objects.get(pk=crm.pk)).state == "live"

@@ -68,7 +68,9 @@ class FakeCrm:
         contacts = self.account.live("contact")
         if stamped := [one for one in contacts if is_same_line(one.values.get("phone_e164"), phone)]:
             return [_match(one, "phone_e164") for one in stamped]
-        held = ((one, name) for one in contacts for name in _TYPED if is_same_line(one.values.get(name), phone))
+        held = (
+            (one, name) for one in contacts for name in _TYPED if is_same_line(one.values.get(name), phone)
+        )
         return [_match(one, name) for one, name in dict(reversed(list(held))).items()]
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
@@ -145,7 +147,11 @@ class FakeCrm:
     def _ours(self, draft: ContactDraft) -> FakeRecord | None:
         keys = {("phone_e164", draft.phone), ("person_id", draft.person_id)}
         return next(
-            (one for one in self.account.live("contact") if any(v and one.values.get(k) == v for k, v in keys)),
+            (
+                one
+                for one in self.account.live("contact")
+                if any(v and one.values.get(k) == v for k, v in keys)
+            ),
             None,
         )
 

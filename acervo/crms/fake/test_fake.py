@@ -46,7 +46,11 @@ class FakeWorld(World):
         return [one.id for one in self.account.live("media") if one.values.get("media_id") == media_id]
 
     def contacts_of(self, record_id):
-        return [one.id for one in self.account.live("contact") if one.id in self.account.records[record_id].tied_to]
+        return [
+            one.id
+            for one in self.account.live("contact")
+            if one.id in self.account.records[record_id].tied_to
+        ]
 
     def everything_live(self):
         return repr([one.values for one in self.account.records.values()])

@@ -47,7 +47,8 @@ class Api:
         )
 
     async def account(self) -> Json:
-        return await self._get(f"/account-info/{HUBSPOT_API_VERSION}/details")
+        account = await self._get(f"/account-info/{HUBSPOT_API_VERSION}/details")
+        return _having("portalId", account)
 
     async def properties(self, object_type: str) -> Sequence[Json]:
         return _rows(await self._get(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}"))
@@ -72,7 +73,8 @@ class Api:
     async def read(self, object_type: str, record_id: str, properties: Sequence[str]) -> Json:
         """By HubSpot's own id. Of two merged records either id answers the survivor."""
         path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}"
-        return _mapping(await self.http.call("GET", path, params={"properties": ",".join(properties)}))
+        answer = await self.http.call("GET", path, params={"properties": ",".join(properties)})
+        return _having("id", _mapping(answer))
 
     async def read_many(
         self,
@@ -105,7 +107,7 @@ class Api:
         )
 
     async def create(self, object_type: str, body: Json) -> Json:
-        return await self._post(f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}", body)
+        return _having("id", await self._post(f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}", body))
 
     async def update(self, object_type: str, record_id: str, properties: Mapping[str, str]) -> Json:
         path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}"
@@ -152,12 +154,22 @@ def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _mapping(answer: Any) -> Json:
     if not isinstance(answer, dict):
-        raise CrmError(CrmErrorKind.UNAVAILABLE, "HubSpot's answer has an unknown shape")
+        raise _odd()
+    return answer
+
+
+def _having(name: str, answer: Json) -> Json:
+    if not answer.get(name):
+        raise _odd()
     return answer
 
 
 def _rows(answer: Json) -> list[Json]:
     rows = answer.get("results")
-    if not isinstance(rows, list):
-        raise CrmError(CrmErrorKind.UNAVAILABLE, "HubSpot's answer has an unknown shape")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _odd()
     return rows
+
+
+def _odd() -> CrmError:
+    return CrmError(CrmErrorKind.UNAVAILABLE, "HubSpot's answer has an unknown shape")

@@ -31,6 +31,7 @@ _BY_STATUS: Mapping[int, tuple[CrmErrorKind, str]] = {
     414: (CrmErrorKind.VALIDATION, "the request was too long for HubSpot"),
     423: (CrmErrorKind.LOCKED, "HubSpot is changing this record itself just now"),
     429: (CrmErrorKind.RATE_LIMITED, "HubSpot's limit is reached"),
+    500: (CrmErrorKind.UNAVAILABLE, "HubSpot failed inside"),
     477: (CrmErrorKind.UNAVAILABLE, "HubSpot is moving this account"),
 }
 _FIXED_WAIT_S = {423: 2.0}
@@ -41,6 +42,7 @@ _BY_CATEGORY: Mapping[str, CrmErrorKind] = {
     "CONFLICT": CrmErrorKind.CONFLICT,
     "MISSING_SCOPES": CrmErrorKind.FORBIDDEN,
     "RATE_LIMITS": CrmErrorKind.RATE_LIMITED,
+    "INTERNAL_ERROR": CrmErrorKind.UNAVAILABLE,
 }
 
 
@@ -61,7 +63,7 @@ def read_item_error(body: Mapping[str, Any]) -> CrmError:
     """The CrmError of one entry in `errors` of a 207 answer."""
     category = str(body.get("category", ""))
     kind = _BY_CATEGORY.get(category, CrmErrorKind.VALIDATION)
-    words = next((words for known, words in _BY_STATUS.values() if known is kind), "HubSpot refused this one")
+    words = next((words for known, words in _BY_STATUS.values() if known is kind), "HubSpot refused it")
     return _error(kind, words, body, status=207, retry_after_s=None)
 
 

@@ -106,7 +106,11 @@ class HubSpotWorld(World):
 
     def limits(self):
         traffic = self.account.traffic
-        return {name: (window.peak, window.limit) for name, window in vars(traffic).items() if hasattr(window, "peak")}
+        return {
+            name: (window.peak, window.limit)
+            for name, window in vars(traffic).items()
+            if hasattr(window, "peak")
+        }
 
 
 class TestHubSpotEnterprise(ConnectorScenarios):
@@ -116,7 +120,8 @@ class TestHubSpotEnterprise(ConnectorScenarios):
 
 class TestHubSpotWithoutCustomObjects(ConnectorScenarios):
     plan = "activity"
-    storm_batch = 50
+    storm_items = 300  # every note is a request of its own, and every batch lists the contact's notes first
+    storm_batch = 20
 
     def make_world(self):
         return HubSpotWorld(self.plan)

@@ -74,7 +74,7 @@ class Command(AcervoCommand):
         workspace = workspace_named(options["workspace"])
         if options["api_base"]:
             connections.refuse_private(options["api_base"])
-        account = wait_for(_who(options["kind"], token, options["api_base"]))
+        account = wait_for(who(options["kind"], token, options["api_base"]))
         made = connections.connect(
             workspace,
             kind="hubspot",
@@ -88,7 +88,7 @@ class Command(AcervoCommand):
         return made
 
 
-async def _who(kind: str, token: str, api_base: str | None) -> AccountInfo:
+async def who(kind: str, token: str, api_base: str | None) -> AccountInfo:
     """The account behind a token: told to the person, so that nobody writes into the wrong one."""
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
         try:

@@ -32,7 +32,7 @@ class Command(AcervoCommand):
 
     def work(self, options: dict[str, Any]) -> None:
         call_command("migrate", verbosity=0, interactive=False)
-        listener = _listen(options["host"], options["port"])
+        listener = listen(options["host"], options["port"])
         home = household(listener.fileno(), workers=WORKERS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: home.stopping.set())
@@ -41,7 +41,7 @@ class Command(AcervoCommand):
             target=self._announce, args=(options, host, port, home.stopping), daemon=True
         ).start()
         over = threading.Event()
-        keeper = _keep_database(over)
+        keeper = keep_database(over)
         try:
             home.run()
         finally:
@@ -54,14 +54,14 @@ class Command(AcervoCommand):
         """One line, once everything answers."""
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
         while not stopping.is_set():
-            if _is_ready(f"{address}/readyz"):
+            if is_ready(f"{address}/readyz"):
                 self.say(options, {"ready": True, "url": address}, _("Acervo is ready at %s") % address)
                 self.stdout.flush()
                 return
             time.sleep(0.2)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """The socket stays open while the web process is restarted: callers wait a moment instead of being refused."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -77,7 +77,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _keep_database(over: threading.Event) -> threading.Thread:
+def keep_database(over: threading.Event) -> threading.Thread:
     def keep() -> None:
         if settings.EMBEDDED is not None:
             settings.EMBEDDED.supervise(over)
@@ -87,7 +87,7 @@ def _keep_database(over: threading.Event) -> threading.Thread:
     return keeper
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own address)
             return bool(answer.status == 200)

@@ -1,0 +1,199 @@
+"""A whole installation of a test's own: `acervo serve` with everything real, on a free port, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sandbox.whatsapp import Phone
+
+READY_S = 120.0
+PATIENCE_S = 240.0
+
+
+@dataclass
+class House:
+    """Start, kill and question an installation from outside, as an operator and a murderer would."""
+
+    folder: Path
+    port: int
+    environment: dict[str, str]
+    log: Path
+    serving: subprocess.Popen[bytes] | None = None
+    made: list[subprocess.Popen[Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def acervo(self, *arguments: str, **options: Any) -> str:
+        """Run a command to its end; what it printed."""
+        command = [sys.executable, "-m", "acervo.management.main", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S, **options
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.acervo(*arguments, "--json"))
+
+    def serve(self) -> None:
+        """Start, or start again, and wait until it is ready."""
+        command = [sys.executable, "-m", "acervo.management.main", "serve", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.serving = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, process_group=0
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        wait_for(self.is_ready, "ready", READY_S)
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def connect(self, meta: str, hubspot: str | None = None) -> str:
+        """A WhatsApp number of the simulated Cloud API, and a HubSpot account; the webhook URL."""
+        phone = Phone()
+        self.acervo(
+            "createadmin", "--email", "admin@example.com", "--password-stdin", input="correct horse battery\n"
+        )
+        if hubspot:
+            self.acervo("connect", "hubspot", "--token", "pat-na1-test", "--api-base", hubspot)
+        number = self.json(
+            "connect", "meta_cloud", "--phone-number-id", phone.phone_number_id, "--waba-id", phone.waba_id, "--token",
+            phone.access_token, "--app-secret", phone.app_secret, "--verify-token", phone.verify_token, "--api-base", meta,
+        )  # fmt: skip
+        return str(number["webhook_url"])
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """web, capture, preparation or postgres: the process, and of PostgreSQL all of them."""
+        if name == "postgres":
+            return [process for process in psutil.process_iter() if _is_ours(process, str(self.folder))]
+        if self.serving is None:
+            return []
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.serving.pid).children()
+            return [child for child in children if _plays(child, name)]
+        return []
+
+    def kill(self, victim: str) -> None:
+        """kill -9 of one part, or of `all`: the keeper of the house, its children and the database."""
+        names = ("web", "capture", "preparation", "postgres") if victim == "all" else (victim,)
+        found = [process for name in names for process in self.processes(name)]
+        if victim == "all" and self.serving:
+            self.serving.kill()
+            self.serving.wait()
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def stop(self) -> None:
+        if self.serving and self.serving.poll() is None:
+            self.serving.send_signal(signal.SIGTERM)
+            self.serving.wait(60)
+        for process in self.made:
+            process.terminate()
+            process.wait(10)
+
+    @contextmanager
+    def sandbox(self, module: str, *arguments: str) -> Iterator[str]:
+        """The address of a simulated vendor in a process of its own."""
+        command = [sys.executable, "-m", module, "--port", "0", *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
+        try:
+            assert process.stdout
+            yield next(
+                word for word in process.stdout.readline().split() if word.startswith("http://")
+            ).rstrip("/")
+        finally:
+            process.terminate()
+            process.wait(10)
+            if process.stdout:
+                process.stdout.close()
+
+
+@contextmanager
+def house(**settings: str) -> Iterator[House]:
+    """Everything is removed afterwards; the log is shown when the test fails (pytest prints what we print)."""
+    folder = Path(tempfile.mkdtemp(prefix="acervo-house-"))
+    folder.chmod(0o755)
+    port = free_port()
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ACERVO_", "DATABASE_URL"))
+    }
+    environment = kept | {
+        "ACERVO_DATA_DIR": str(folder / "data"),
+        "ACERVO_BASE_URL": f"http://127.0.0.1:{port}",
+        "ACERVO_ALLOW_PRIVATE_HOSTS": "127.0.0.1",
+        "ACERVO_LANGUAGE": "en",
+        "DJANGO_SETTINGS_MODULE": "acervo.settings",
+        **settings,
+    }
+    made = House(folder, port, environment, folder / "log")
+    try:
+        yield made
+    except BaseException:
+        print(made.log.read_text()[-8000:] if made.log.exists() else "no log")
+        raise
+    finally:
+        made.stop()
+        made.kill("all")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """What the condition gives once it gives something true."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < deadline, f"not {what} within {patience_s:.0f} s"
+        time.sleep(0.25)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_ours(process: psutil.Process, folder: str) -> bool:
+    with suppress(psutil.Error):
+        return "postgres" in process.name() and (
+            folder in " ".join(process.cmdline()) or _of_ours(process, folder)
+        )
+    return False
+
+
+def _of_ours(process: psutil.Process, folder: str) -> bool:
+    """PostgreSQL's own children do not show their folder; their parent does."""
+    parent = process.parent()
+    return bool(parent and "postgres" in parent.name() and folder in " ".join(parent.cmdline()))
+
+
+def _plays(child: psutil.Process, name: str) -> bool:
+    words = {"web": "main web", "capture": "--queues capture", "preparation": "--queues prepare"}[name]
+    with suppress(psutil.Error):
+        return words in " ".join(child.cmdline())
+    return False
