@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +45,8 @@ steps = Blueprint()
 FAULT_TRIES = 5
 LONGEST_WAIT_S = 3600.0
 CRM_TIMEOUT_S = 30.0
+DELIVER_FIRST = 10
+"""Deliveries share workers with preparation: a mountain of videos must not keep small records waiting."""
 
 
 class Patience(BaseRetryStrategy):
@@ -73,10 +76,30 @@ def read() -> int:
     return drained.receipts
 
 
+@dataclass(slots=True)
+class _Loop:
+    """The capture loop of this process: one is enough, and more would leave no place for the clock's jobs."""
+
+    is_running: bool = False
+    is_wanted_again: bool = False
+
+
+_loop = _Loop()
+
+
 @steps.task(name="capture", queue="capture", retry=Patience())
 async def capture() -> None:
-    """Fetch, prove, seal and store everything that is due."""
-    await capture_due(_kept)
+    """Fetch, prove, seal and store everything that is due. While the loop runs, another call only makes it look again."""
+    _loop.is_wanted_again = True
+    if _loop.is_running:
+        return
+    _loop.is_running = True
+    try:
+        while _loop.is_wanted_again:
+            _loop.is_wanted_again = False
+            await capture_due(_kept)
+    finally:
+        _loop.is_running = False
 
 
 def _kept(files: Sequence[UUID]) -> None:
@@ -113,7 +136,7 @@ def start_capture() -> None:
 def start_deliveries() -> None:
     """A worker will look after every CRM that something is due for."""
     for connection in outbox.due_connections():
-        _enqueue_once("deliver", "deliver", connection=str(connection))
+        _enqueue_once("deliver", "deliver", priority=DELIVER_FIRST, connection=str(connection))
 
 
 def start_prepare(files: Sequence[UUID]) -> None:
@@ -125,10 +148,10 @@ def _enqueue(task: str, name: str, arguments: Sequence[dict[str, Any]]) -> None:
     _transactional().configure_task(f"acervo:{task}", queue=name, allow_unknown=False).batch_defer(*arguments)
 
 
-def _enqueue_once(task: str, name: str, **arguments: Any) -> None:
+def _enqueue_once(task: str, name: str, *, priority: int = 0, **arguments: Any) -> None:
     lock = ":".join([task, *map(str, arguments.values())])
     deferrer = _transactional().configure_task(
-        f"acervo:{task}", queue=name, queueing_lock=lock, allow_unknown=False
+        f"acervo:{task}", queue=name, queueing_lock=lock, priority=priority, allow_unknown=False
     )
     try:
         with transaction.atomic():  # a savepoint: the refusal must not spoil the caller's transaction

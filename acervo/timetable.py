@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from procrastinate import App, Blueprint
 from procrastinate.contrib.django import app as queue
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Status
 
 from acervo import journey
@@ -47,7 +47,7 @@ async def rescue(timestamp: int) -> None:
         try:
             await queue.job_manager.retry_job(job)
             log.warning("job.rescued", extra={"task": job.task_name, "job": job.id})
-        except AlreadyEnqueued:  # its twin waits already: this one may end
+        except (AlreadyEnqueued, UniqueViolation):  # its twin waits already: this one may end
             await queue.job_manager.finish_job_by_id_async(
                 job_id=job.id or 0, status=Status.FAILED, delete_job=True
             )

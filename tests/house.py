@@ -72,14 +72,14 @@ class House:
         except OSError:
             return False
 
-    def connect(self, meta: str, hubspot: str | None = None) -> str:
+    def connect(self, meta: str, hubspot: str | None = None, *, token: str = "pat-na1-test") -> str:
         """A WhatsApp number of the simulated Cloud API, and a HubSpot account; the webhook URL."""
         phone = Phone()
         self.acervo(
             "createadmin", "--email", "admin@example.com", "--password-stdin", input="correct horse battery\n"
         )
         if hubspot:
-            self.acervo("connect", "hubspot", "--token", "pat-na1-test", "--api-base", hubspot)
+            self.acervo("connect", "hubspot", "--token", token, "--api-base", hubspot)
         number = self.json(
             "connect", "meta_cloud", "--phone-number-id", phone.phone_number_id, "--waba-id", phone.waba_id, "--token",
             phone.access_token, "--app-secret", phone.app_secret, "--verify-token", phone.verify_token, "--api-base", meta,

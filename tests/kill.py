@@ -70,7 +70,6 @@ async def run(kills: int, *, seed: int) -> Outcome:
 async def _load(shelf: RemoteSandbox, sender: Sender, sent: dict[str, str], over: asyncio.Event) -> None:
     """Notes of their own bytes each, announced until `over`; the dictionary holds media id to sha256."""
     note, mime = samples.read("voz-entrega.ogg")
-    customers = [person for person in EVERYONE]
 
     async def webhooks() -> object:
         number = 0
@@ -79,7 +78,7 @@ async def _load(shelf: RemoteSandbox, sender: Sender, sent: dict[str, str], over
             announced = await shelf.add(body, mime)
             sent[announced.media_id] = hashlib.sha256(body).hexdigest()
             yield webhook(
-                [message(customers[number % len(customers)], file=announced, kind="audio", voice=True)]
+                [message(EVERYONE[number % len(EVERYONE)], file=announced, kind="audio", voice=True)]
             )
             number += 1
 

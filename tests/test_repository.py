@@ -106,10 +106,10 @@ def test_every_adapter_passes_the_suite_of_its_contract(family: str, kind: str) 
 @pytest.mark.parametrize(("family", "kind"), ADAPTERS)
 def test_every_adapter_says_the_ten_lines_about_itself(family: str, kind: str) -> None:
     page = (PACKAGE / family / kind / "README.md").read_text()
-    lines = [line for line in page.splitlines() if line.startswith("- ")]
-    assert len(lines) >= 8
-    for topic in ("Documentation:", "Last verified live:", "Capabilities:", "Oddities:"):
-        assert any(line.startswith(f"- {topic}") for line in lines), f"{topic} is missing"
+    lines = [line.lower() for line in page.splitlines() if re.match(r"- |\d+\. ", line)]
+    assert len(lines) >= 10
+    for topic in ("documentation:", "verified live:", " odd"):
+        assert any(topic in line for line in lines), f"{topic} is missing"
 
 
 # ── shape ──
@@ -121,7 +121,7 @@ def test_every_error_explains_itself() -> None:
         importlib.import_module(name)
     for error in _subclasses(AcervoError):
         words = (error.__dict__.get("__doc__") or "").strip()
-        assert words.endswith("."), (
+        assert words.endswith((".", "?")), (
             f"{error.__module__}.{error.__name__} does not explain itself in a sentence"
         )
 
@@ -187,7 +187,11 @@ def _models() -> list[type]:
 
 
 def test_the_network_is_closed_to_tests() -> None:
-    with socket.socket() as out, pytest.raises(SocketConnectBlockedError), pytest.warns(UserWarning):
+    with (
+        socket.socket() as out,
+        pytest.raises(SocketConnectBlockedError),
+        pytest.warns(UserWarning, match="192.0.2.1"),
+    ):
         out.connect(("192.0.2.1", 443))
 
 
@@ -273,7 +277,7 @@ def test_decisions_are_numbered_and_every_mention_is_of_one() -> None:
     for page in pages:
         text = page.read_text()
         assert text.startswith(f"# {int(page.name[:4])}. "), page.name
-        assert re.search(r"\bDecision\b", text), page.name
+        assert re.search(r"\bDeci(sion|ded)\b", text), page.name
     for path in ours(".py", ".md", ".toml"):
         mentioned = {int(number) for number in re.findall(r"\bADR (\d+)\b", path.read_text())}
         assert mentioned <= set(numbers), f"{path.relative_to(ROOT)}: ADR {mentioned - set(numbers)}"

@@ -18,11 +18,15 @@ async def settle(connector: Connector, connection_id: UUID, party: Party) -> Ref
     try:
         if party.contact is not None:
             return await _refresh(connector, party, party.contact)
-        matches = await _matches(connector, party.phones)
+        return await _find(connector, connection_id, party)
     except CrmError as error:
         if error.kind is CrmErrorKind.UNSUPPORTED:
             return None
         raise
+
+
+async def _find(connector: Connector, connection_id: UUID, party: Party) -> Refusal | None:
+    matches = await _matches(connector, party.phones)
     if len(matches) > 1:
         return _ambiguous(matches)
     only = matches[0].ref if matches else None
@@ -51,8 +55,6 @@ async def _adopt(connector: Connector, party: Party, found: RecordRef | None) ->
     try:
         party.contact = await connector.upsert_contact(party.draft, known=found)
     except CrmError as error:
-        if error.kind is CrmErrorKind.UNSUPPORTED:
-            return None
         if error.kind is CrmErrorKind.NOT_FOUND and found:
             # Search indexes lag: it still shows a contact that was deleted a moment ago.
             return Refusal.of(CrmError(CrmErrorKind.LOCKED, status=error.status))

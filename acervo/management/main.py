@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from acervo.management import demo_ground
 
@@ -26,6 +27,8 @@ COMMANDS = {
     "manage": "Django's own commands, for developers.",
 }
 WITHOUT_DATABASE = frozenset({"settings"})
+FIRST_WORD_S = 3.0
+NEXT_WORD_S = 10.0
 
 
 def main() -> None:
@@ -60,7 +63,7 @@ def _prepare(*, with_database: bool) -> None:
 
         ensure_compiled()
         if with_database and settings.EMBEDDED is not None:
-            settings.EMBEDDED.ensure_running(progress=_say_waiting)
+            settings.EMBEDDED.ensure_running(progress=_say_waiting())
     except WrongSetting as error:
         print(f"acervo: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -69,8 +72,17 @@ def _prepare(*, with_database: bool) -> None:
         raise SystemExit(1) from error
 
 
-def _say_waiting(waited_s: float) -> None:
-    print(f"acervo: the database is starting ({waited_s:.0f} s)", file=sys.stderr)
+def _say_waiting() -> Callable[[float], None]:
+    """Says now and then that the database is on its way; a quick start is silent."""
+    next_word_s = FIRST_WORD_S
+
+    def say(waited_s: float) -> None:
+        nonlocal next_word_s
+        if waited_s >= next_word_s:
+            next_word_s = waited_s + NEXT_WORD_S
+            print(f"acervo: the database is starting ({waited_s:.0f} s)", file=sys.stderr)
+
+    return say
 
 
 def _run(arguments: list[str]) -> None:

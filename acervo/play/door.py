@@ -147,6 +147,11 @@ def _find(member: Member, file: str, what: str) -> Playable | None:
     return Playable(rendition.media, rendition, what) if rendition else None
 
 
+def forget_notes() -> None:
+    """Write the next playing down, whoever plays what."""
+    _noted.clear()
+
+
 async def _note(member: Member, found: Playable, *, download: bool) -> None:
     """Who opened what stands in the audit before the first byte leaves; pictures of lists are not opened files."""
     if found.what in PICTURES:

@@ -51,6 +51,11 @@ class Watch:
         for listener in self._listeners:
             listener.news.set()
 
+    async def finished(self) -> None:
+        """Wait until nobody is looking any more."""
+        if self._looking is not None:
+            await self._looking
+
     async def events(self, member: Member) -> AsyncIterator[str]:
         """The text of the stream, until the browser goes, ten minutes pass or the process stops."""
         # What changed while the page was on its way is news too.

@@ -47,7 +47,6 @@ def shrink(picture: Image.Image, outputs: list[str]) -> list[dict[str, Any]]:
         picture.thumbnail((int(side), int(side)))
         upright = ImageOps.exif_transpose(picture)
         clean = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-        clean.info.clear()
         clean.save(path, "WEBP", quality=QUALITY, exif=b"", xmp=b"", icc_profile=b"")
         made.append({"width": clean.width, "height": clean.height})
     return made

@@ -34,6 +34,7 @@ KEYWORDS: Final = {
     "ngettext": (1, 2),
     "ngettext_lazy": (1, 2),
     "pgettext": ((1, "c"), 2),
+    "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
 }
 Message = str | tuple[str, str]
@@ -136,6 +137,9 @@ def _extract() -> int:
         catalog = read(language) if path.exists() else Catalog(locale=language, domain="django", charset="utf-8")
         catalog.update(used, no_fuzzy_matching=True)
         catalog.obsolete.clear()
+        catalog.header_comment, catalog.fuzzy = f"# Acervo: {language}", False
+        catalog.project, catalog.version = "Acervo", ""
+        catalog.msgid_bugs_address = catalog.last_translator = catalog.language_team = ""
         if language == SOURCE_LANGUAGE:
             for message in catalog:
                 message.string = message.id or message.string

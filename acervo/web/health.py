@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from acervo import journey
@@ -117,10 +117,10 @@ def _stages(member: Member) -> list[Stage]:
         unread=Count("pk", filter=Q(read_at__isnull=False) & ~Q(unread=[])),
     )
     return [
-        Stage(gettext_lazy("Received"), "webhook", files["received"], receipts["waiting"], receipts["unread"], "#receipts"),
-        Stage(gettext_lazy("Captured"), "cloud-download", files["kept"], files["awaited"], files["lost"], "/library?capture=waiting"),
-        Stage(gettext_lazy("Prepared"), "scan-search", files["prepared"], files["unprepared"], 0),
-        Stage(gettext_lazy("In the CRM"), "link-2", promised["delivered"], promised["waiting"], promised["stopped"], "/library?crm=stopped"),
+        Stage(pgettext_lazy("stage", "Received"), "webhook", files["received"], receipts["waiting"], receipts["unread"], "#receipts"),
+        Stage(pgettext_lazy("stage", "Captured"), "cloud-download", files["kept"], files["awaited"], files["lost"], "/library?capture=waiting"),
+        Stage(pgettext_lazy("stage", "Prepared"), "scan-search", files["prepared"], files["unprepared"], 0),
+        Stage(pgettext_lazy("stage", "In the CRM"), "link-2", promised["delivered"], promised["waiting"], promised["stopped"], "/library?crm=stopped"),
     ]
 
 

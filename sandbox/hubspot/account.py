@@ -67,6 +67,8 @@ class Account:
         self.associations: set[tuple[str, str, str, str]] = set()
         """(type, id, type, id), both ways round."""
         self._last_id = 100
+        self._held: dict[tuple[str, str, str], list[Record]] = {}
+        """(type, unique property, value) to whoever has or had it: HubSpot's unique index."""
 
     # --- what a person does in the CRM ---
 
@@ -103,16 +105,14 @@ class Account:
 
     def media_of(self, media_id: str) -> list[Record]:
         """The live records or notes that carry one of our ids."""
-        return [
-            record
-            for type_id, records in self.records.items()
-            for record in records.values()
-            if record.is_live
-            and (
-                record.values.get("wa_media_id") == media_id
-                or (type_id == "0-46" and f"wa-media:{media_id}" in (record.values.get("hs_note_body") or ""))
-            )
+        records = [self.by_unique(type_id, "wa_media_id", media_id) for type_id in self.schemas]
+        notes = self.records[TYPE_IDS["notes"]].values()
+        marked = [
+            one
+            for one in notes
+            if one.is_live and f"wa-media:{media_id}" in one.values.get("hs_note_body", "")
         ]
+        return [one for one in records if one] + marked
 
     def contacts(self) -> list[Record]:
         return [record for record in self.records["0-1"].values() if record.is_live]
@@ -146,10 +146,8 @@ class Account:
         definition = self.properties[type_id].get(name)
         if definition is None or not definition.is_unique:
             raise Refusal(400, "VALIDATION_ERROR", f"The property {name} is not a unique identifier")
-        return next(
-            (one for one in self.records[type_id].values() if one.is_live and one.values.get(name) == value),
-            None,
-        )
+        held = self._held.get((type_id, name, value), ())
+        return next((one for one in held if one.is_live and one.values.get(name) == value), None)
 
     def write(
         self, type_id: str, record_id: str | None, properties: Mapping[str, str], *, is_system: bool = False
@@ -166,6 +164,11 @@ class Account:
         else:
             record = self.live(type_id, record_id)
         record.change({**values, **self._computed(type_id, {**record.values, **values})}, at=now)
+        for name, value in values.items():
+            if value and self.properties[type_id][name].is_unique:
+                holders = self._held.setdefault((type_id, name, value), [])
+                if record not in holders:
+                    holders.append(record)
         return record
 
     def associate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(eq=False)
 class Record:
     """`versions` is what HubSpot calls property history; search sees the version of some seconds ago."""
 

@@ -10,7 +10,6 @@ import pytest
 from sandbox.hubspot import app, create_account
 from sandbox.hubspot.properties import Property
 
-
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -537,3 +537,112 @@ def test_neither_log_nor_audit_tells_a_number_a_name_or_a_text(crm, promised, de
     assert "delivery.stopped" in audited
     for told in (logged, audited):
         assert not any(word in told for word in ("0142", "Marina", "secret", crm.account.token))
+
+
+def answering(kind, *, ref=None):
+    """A CRM that refuses every file by itself, after writing it to `ref` if that is given."""
+
+    class Answering(FakeCrm):
+        async def upsert_media(self, items):
+            return [WriteResult(item.media_id, ref=ref, error=CrmError(CrmErrorKind(kind))) for item in items]
+
+    return Answering
+
+
+def test_a_record_of_ours_that_a_person_removed_is_not_written_anew_unasked(crm, promised, deliver):
+    row = promised()
+    deliver(crm)
+    [record] = crm.account.live("media")
+    MediaFile.objects.filter(pk=row.media_id).update(duration_s=61, changed_at=clock.now())
+    outbox.renew([row.media_id])
+    deliver(crm, answering("not_found"))
+    assert fresh(row).refusal_facts == {"object_type": "media", "record_id": record.id}
+    outbox.retry(fresh(row), by=BY)
+    assert not RecordLink.objects.filter(media=row.media_id).exists()
+
+
+def test_a_file_written_but_not_tied_is_remembered_and_its_contact_asked_about(crm, promised, deliver):
+    row = promised()
+    deliver(crm, answering("not_found", ref=RecordRef("media", "77")))
+    assert fresh(row).refusal == "detached"
+    assert fresh(row).refusal_facts["object_type"] == "contact"
+    assert RecordLink.objects.get(media=row.media_id).record_id == "77"
+
+
+def test_the_link_follows_when_the_crm_writes_to_another_record(crm, promised, deliver):
+    row = promised()
+    deliver(crm)
+    Delivery.objects.filter(pk=row.pk).update(delivered_at=None, payload_hash=None)
+
+    class Moved(FakeCrm):
+        async def upsert_media(self, items):
+            return [WriteResult(item.media_id, ref=RecordRef("media", "77")) for item in items]
+
+    deliver(crm, Moved)
+    assert RecordLink.objects.get(media=row.media_id).record_id == "77"
+
+
+def test_a_contact_the_crm_will_not_take_stops_only_that_persons_files(
+    crm, promised, deliver, person, workspace
+):
+    class Picky(FakeCrm):
+        async def upsert_contact(self, draft, *, known=None):
+            if draft.phone == PHONE:
+                raise CrmError(CrmErrorKind.VALIDATION, status=400)
+            return await super().upsert_contact(draft, known=known)
+
+    refused = promised(person=person)
+    fine = promised(person=make_person(workspace, phone="+15555550143"))
+    outcome = deliver(crm, Picky)
+    assert (outcome.delivered, outcome.stopped) == (1, 1)
+    assert fresh(refused).state == "stopped"
+    assert fresh(fine).state == "delivered"
+
+
+def test_a_known_contact_the_crm_will_not_take_stops_only_that_persons_files(crm, promised, deliver, person):
+    promised(person=person)
+    deliver(crm)
+    refused = promised(person=person)
+    deliver(crm, refusing("validation", on="upsert_contact"))
+    assert fresh(refused).refusal == "validation"
+
+
+@pytest.mark.parametrize(("kind", "state"), [("locked", "trying"), ("auth_revoked", "queued")])
+def test_a_file_is_not_delivered_before_it_is_tied_to_its_deal(
+    crm, promised, deliver, workspace, kind, state
+):
+    row = promised()
+    RecordLink.objects.create(
+        workspace=workspace, connection=crm, media=row.media, object_type="deal", record_id="9",
+        reason="chosen", linked_by=BY, linked_at=clock.now(),
+    )  # fmt: skip
+    deliver(crm, refusing(kind, on="link"))
+    assert fresh(row).state == state
+    assert bool(Connection.objects.get(pk=crm.pk).paused_at) is (kind == "auth_revoked")
+    assert RecordLink.objects.filter(media=row.media_id, object_type="media").exists()
+
+
+def test_a_spent_quota_without_a_date_is_waited_out_for_an_hour(crm, promised, deliver):
+    before = clock.now()
+    promised()
+    deliver(crm, refusing("quota_exhausted"))
+    assert Connection.objects.get(pk=crm.pk).breaker_open_until >= before + timedelta(hours=1)
+
+
+def test_when_nothing_went_through_the_connection_rests(crm, promised, deliver):
+    promised()
+    assert deliver(crm, answering("unavailable")).halted_by == "unavailable"
+    assert Connection.objects.get(pk=crm.pk).state == "resting"
+
+
+def test_a_connection_paused_by_hand_meanwhile_stays_paused_by_that_hand(crm, promised, deliver):
+    class PausedMeanwhile(FakeCrm):
+        async def upsert_media(self, items):
+            row = await Connection.objects.aget(pk=crm.pk)
+            await sync_to_async(row.pause)(by=BY, reason="by_hand", at=clock.now())
+            raise CrmError(CrmErrorKind.AUTH_REVOKED)
+
+    promised()
+    deliver(crm, PausedMeanwhile)
+    assert Connection.objects.get(pk=crm.pk).paused_by == BY
+    assert not AuditEntry.objects.filter(action="connection.paused").exists()

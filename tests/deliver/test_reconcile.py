@@ -126,3 +126,8 @@ def test_a_crm_that_cannot_be_read_back_is_taken_at_its_word(crm, delivered, com
     compare(crm, Webhook)
     assert (fresh(row)).state == "delivered"
     assert (Connection.objects.get(pk=crm.pk)).state == "live"
+
+
+def test_where_nothing_was_delivered_nothing_is_asked(crm, promised, compare):
+    promised()
+    assert compare(crm, refusing("auth_revoked", on="read_media")).halted_by is None

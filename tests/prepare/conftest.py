@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from acervo.prepare import isolation
+from acervo.prepare import isolation, launcher
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 MANIFEST = json.loads((CORPUS / "manifest.json").read_text())["files"]
@@ -18,7 +20,8 @@ needs_landlock = pytest.mark.skipif(
     not isolation.active().landlock_abi, reason="this kernel has no Landlock: tools can read what we can read"
 )
 needs_closed_network = pytest.mark.skipif(
-    not isolation.active().is_network_closed, reason="this kernel does not let us close the network of a tool"
+    sys.platform != "linux" or os.uname().machine not in launcher.SYSCALLS,
+    reason="the launcher knows no way to close the network here",
 )
 
 

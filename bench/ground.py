@@ -1,0 +1,111 @@
+"""What a benchmark stands on: an installation of its own, a simulated provider, and the database both sides share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from acervo.base.postgres import EmbeddedPostgres
+from bench import client
+from bench.processes import Server, serving, stop, wait_for
+from sandbox.people import EVERYONE
+from sandbox.whatsapp import Announced, message, webhook
+from tests.house import House, house
+
+READY_S = 60.0
+CAPTIONS = ("", "Boa tarde! Segue o comprovante que combinamos. ", "Olha como chegou a caixa, por favor. ")
+USER_AGENT = "facebookexternalua"
+
+
+@dataclass
+class Ground:
+    """One installation, with a number of the simulated provider connected to it."""
+
+    house: House
+    origin: Server
+    hook: str
+    """The path webhooks are sent to."""
+    conninfo: str
+
+    @property
+    def meta(self) -> str:
+        return f"http://127.0.0.1:{self.origin.port}"
+
+    @property
+    def port(self) -> int:
+        return self.house.port
+
+    def ask(self, query: str) -> Any:
+        """One value from the database."""
+        with psycopg.connect(self.conninfo) as connection:
+            found = connection.execute(query).fetchone()  # type: ignore[arg-type]
+            return found[0] if found else None
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def postgres(self) -> list[psutil.Process]:
+        """The server and its processes."""
+        pid_file = self.house.folder / "data" / "postgres"
+        pids = [path for path in pid_file.rglob("postmaster.pid")]
+        with suppress(psutil.Error, ValueError, IndexError):
+            server = psutil.Process(int(pids[0].read_text().split()[0]))
+            return [server, *server.children()]
+        return []
+
+    @contextmanager
+    def part(self, *arguments: str) -> Iterator[psutil.Process]:
+        """One process of the installation, `acervo web` or `acervo worker`, beside the database."""
+        command = [sys.executable, "-m", "acervo.management.main", *arguments]
+        with self.house.log.open("ab") as log:
+            started = subprocess.Popen(
+                command, env=self.house.environment, stdout=log, stderr=log, process_group=0
+            )
+        try:
+            yield psutil.Process(started.pid)
+        finally:
+            stop(started)
+
+    @contextmanager
+    def web(self) -> Iterator[psutil.Process]:
+        with self.part("web", "--port", str(self.port)) as process:
+            wait_for(lambda: self._is_alive(), "the web ready", patience_s=READY_S)
+            yield process
+
+    def _is_alive(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2):
+            return True
+        return False
+
+
+@contextmanager
+def ground(**settings: str) -> Iterator[Ground]:
+    """Migrated and connected, nothing running but the database and the simulated provider."""
+    with house(**settings) as home, serving("sandbox.whatsapp", "--port", "0") as origin:
+        home.acervo("migrate")
+        hook = urlsplit(home.connect(f"http://127.0.0.1:{origin.port}")).path
+        embedded = EmbeddedPostgres(Path(home.environment["ACERVO_DATA_DIR"]))
+        yield Ground(home, origin, hook, make_conninfo(**dict(embedded.connection_parameters())))
+
+
+def knocks(path: str, files: Sequence[Announced]) -> list[bytes]:
+    """A signed webhook for each file, of 1 to 2 KB, ready to be sent."""
+    made = []
+    for number, file in enumerate(files):
+        caption = CAPTIONS[number % len(CAPTIONS)] * 4
+        note = message(EVERYONE[number % len(EVERYONE)], file=file, caption=caption or None)
+        body, headers = webhook([note])
+        made.append(client.post(path, body, {**headers, "User-Agent": USER_AGENT, "Accept": "*/*"}))
+    return made

@@ -1,0 +1,54 @@
+"""The Range header, as RFC 9110 has it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acervo.play.ranges import NotSatisfiable, Span, is_still, wanted
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        ("bytes=0-", Span(0, 1000)),
+        ("bytes=0-0", Span(0, 1)),
+        ("bytes=999-", Span(999, 1000)),
+        ("bytes=100-199", Span(100, 200)),
+        ("bytes=990-2000", Span(990, 1000)),
+        ("bytes=-1", Span(999, 1000)),
+        ("bytes=-5000", Span(0, 1000)),
+        ("BYTES = 5 - 9", Span(5, 10)),
+    ],
+)
+def test_one_range_is_understood(header, span):
+    assert wanted(header, 1000) == span
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "bytes=", "bytes=-", "bytes=9-5", "bytes=0-1,5-9", "chars=0-9", "bytes=a-b", "bytes=1.0-2"]
+)
+def test_what_is_no_single_range_is_answered_with_the_whole(header):
+    assert wanted(header, 1000) is None
+
+
+@pytest.mark.parametrize(("header", "size"), [("bytes=1000-", 1000), ("bytes=-0", 1000), ("bytes=0-", 0), ("bytes=-5", 0)])
+def test_a_range_beyond_the_end_cannot_be_satisfied(header, size):
+    with pytest.raises(NotSatisfiable):
+        wanted(header, size)
+
+
+@given(st.text(max_size=40), st.integers(0, 10**12))
+def test_no_header_asks_for_bytes_that_are_not_there(header, size):
+    try:
+        span = wanted(f"bytes={header}", size)
+    except NotSatisfiable:
+        return
+    assert span is None or 0 <= span.start < span.stop <= size
+
+
+def test_a_part_is_only_continued_from_the_same_bytes():
+    assert is_still(None, '"a"')
+    assert is_still('"a"', '"a"')
+    assert not is_still('"b"', '"a"')
+    assert not is_still('W/"a"', '"a"')
+    assert not is_still("Wed, 25 Nov 2026 10:00:00 GMT", '"a"')
