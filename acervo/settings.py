@@ -185,4 +185,4 @@ LOGGING = {
 PROCRASTINATE_ON_APP_READY = "acervo.timetable.register"
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
-SILENCED_SYSTEM_CHECKS: list[str] = []
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # e-mail addresses are unique by a constraint on their lower case

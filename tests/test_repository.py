@@ -305,9 +305,20 @@ def test_every_dependency_says_why_it_is_here() -> None:
         assert re.search(r"# \w.{3,}", line), f"{name} does not"
 
 
+def test_the_lock_is_of_these_dependencies() -> None:
+    """Else `make` stops on a fresh clone: `uv sync --locked` takes no lock that is out of date."""
+    project = tomllib.loads(read("pyproject.toml"))
+    package = next(p for p in tomllib.loads(read("uv.lock"))["package"] if p["name"] == "acervo")
+    metadata = package["metadata"]
+    locked = [*metadata["requires-dist"], *metadata["requires-dev"]["dev"]]
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    assert {row["name"] for row in locked} == {re.match(r"[\w.-]+", line)[0].lower() for line in wanted}
+
+
 def test_the_image_holds_neither_sandbox_nor_tests() -> None:
     left_out = read(".dockerignore").splitlines()
     assert left_out[0] == "*", "everything is left out, besides what is named"
+    assert "**/test_*.py" in left_out
     let_in = {line[1:] for line in left_out if line.startswith("!")}
     assert let_in == {"acervo", "pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "LICENSE"}
 

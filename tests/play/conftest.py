@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.test import Client
 from starlette.routing import Route, Router
 
 from acervo.models import Member
-from acervo.play import door, session
+from acervo.play import door, live, session
 
 ROUTER = Router([Route("/play/{slug}/{what}", door.play, methods=["GET", "HEAD"])])
 
@@ -22,6 +23,18 @@ def strangers() -> None:
     """Nobody is remembered from the test before."""
     session.forget_everybody()
     door.forget_notes()
+
+
+@pytest.fixture
+def one_connection(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    """The database is asked in the test's own thread and transaction: rolling back is quicker than emptying tables.
+    `test_door.py` has one test with the real threads."""
+
+    async def asked_here(do: Callable[..., Any], *args: Any) -> Any:
+        return await sync_to_async(do, thread_sensitive=True)(*args)
+
+    for module in (door, live, session):
+        monkeypatch.setattr(module, "in_thread", asked_here)
 
 
 def cookies_of(member: Member | None) -> dict[str, str]:

@@ -8,12 +8,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from acervo.base import clock, ids
+from acervo.base.database import in_thread as database_threads
 from acervo.keep import keys, storage, vault
 from acervo.models import AuditEntry, Rendition, RenditionKind
 from acervo.play import door, session
 from tests.play.conftest import cookies_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("one_connection")
 
 BODY = bytes(range(256)) * 1024  # four segments of the sealing format
 
@@ -173,6 +174,15 @@ def test_playing_is_written_down_once_an_hour_and_not_for_every_range(ask, alice
     ask(bob, play(media))
     entries = AuditEntry.objects.of("file", media.pk).filter(action="file.played")
     assert [entry.by for entry in entries.order_by("number")] == [f"member:{ids.text(one.pk)}" for one in (alice, bob)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_real_threads_see_the_same(monkeypatch, ask, alice, media):
+    for module in (door, session):
+        monkeypatch.setattr(module, "in_thread", database_threads)
+    answer = ask(alice, play(media), range="bytes=70000-")
+    assert answer.content == BODY[70000:]
+    assert AuditEntry.objects.of("file", media.pk).filter(action="file.played").count() == 1
 
 
 def test_a_range_costs_one_query_once_the_member_is_known(ask, alice, media, monkeypatch):

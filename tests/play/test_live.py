@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 
 from acervo.base import clock
 from acervo.models import MediaFile
 from acervo.play import live, session
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("one_connection")
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def heard(member, while_listening, wanted=2):
         watch = live.Watch()
         stream = watch.events(member)
         parts = [await anext(stream)]
-        await asyncio.to_thread(_with_fresh_connection, while_listening)
+        await sync_to_async(while_listening)()
         while len(parts) < wanted:
             parts.append(await asyncio.wait_for(anext(stream), 10))
         await stream.aclose()
@@ -35,13 +35,6 @@ def heard(member, while_listening, wanted=2):
         return parts
 
     return async_to_sync(listen)()
-
-
-def _with_fresh_connection(do):
-    from django.db import connection
-
-    do()
-    connection.close()
 
 
 def change(media):

@@ -1,0 +1,109 @@
+"""Connections: refused in words, audited, rotated without a gap; removal keeps what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import override_settings
+
+from acervo.base.errors import Refused
+from acervo.govern import connections
+from acervo.keep import credentials
+from acervo.models import AuditEntry, Connection, MediaFile, Workspace
+
+pytestmark = pytest.mark.django_db
+SECRETS = {"token": "t0k3n-value", "app_secret": "s3cr3t-value", "verify_token": "v3r1fy-value"}
+
+
+def connect(workspace: Workspace, **changes: object) -> Connection:
+    facts = {
+        "kind": "meta_cloud",
+        "name": "Suporte",
+        "account_id": "1",
+        "secrets": SECRETS,
+        "by": "test",
+        **changes,
+    }
+    return connections.connect(workspace, **facts)  # type: ignore[arg-type]
+
+
+def test_secrets_are_sealed_in_the_row_and_open_again(workspace: Workspace) -> None:
+    row = connect(workspace)
+    assert b"t0k3n-value" not in bytes(row.sealed_secrets)
+    assert credentials.open_secrets(row) == SECRETS
+    assert AuditEntry.objects.get(action="connection.made").by == "test"
+
+
+def test_secrets_moved_to_another_row_do_not_open(workspace: Workspace) -> None:
+    row, other = connect(workspace), connect(workspace, account_id="2")
+    other.sealed_secrets = row.sealed_secrets
+    with pytest.raises(credentials.sealed.SealedElsewhere):
+        credentials.open_secrets(other)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:9", "https://127.0.0.1", "https://localhost", "https://10.1.2.3", "http://graph.example.com",
+     "https://[::1]", "https://db.internal", "https://169.254.169.254/x"],
+)  # fmt: skip
+@override_settings(ACERVO_ALLOW_PRIVATE_HOSTS=())
+def test_a_private_or_plain_api_base_is_refused(workspace: Workspace, address: str) -> None:
+    with pytest.raises(connections.PrivateHost):
+        connect(workspace, api_base=address)
+    assert not Connection.objects.exists()
+
+
+@override_settings(ACERVO_ALLOW_PRIVATE_HOSTS=("127.0.0.1:9",))
+def test_a_private_api_base_is_taken_when_it_is_named(workspace: Workspace) -> None:
+    assert connect(workspace, api_base="http://127.0.0.1:9").api_base == "http://127.0.0.1:9"
+
+
+def test_a_missing_secret_is_named(workspace: Workspace) -> None:
+    with pytest.raises(connections.SecretMissing, match="app_secret"):
+        connect(workspace, secrets={"token": "t", "verify_token": "v"})
+
+
+def test_an_account_is_connected_once_and_again_after_removal(workspace: Workspace) -> None:
+    row = connect(workspace)
+    with pytest.raises(connections.AlreadyConnected):
+        connect(workspace)
+    connections.remove(row, by="test")
+    assert connect(workspace).pk != row.pk
+
+
+def test_reconnecting_keeps_the_old_app_secret_for_the_rotation(workspace: Workspace) -> None:
+    row = connect(workspace)
+    connections.pause(row, by="test", reason="token_revoked")
+    connections.reconnect(row, {"app_secret": "new-secret", "token": ""}, by="test")
+    row.refresh_from_db()
+    opened = credentials.open_secrets(row)
+    assert (opened["app_secret"], opened["app_secret_previous"]) == ("new-secret", "s3cr3t-value")
+    assert opened["token"] == "t0k3n-value"
+    assert row.paused_at is None
+
+
+def test_resuming_makes_what_waited_due(
+    workspace: Workspace, connection: Connection, announced_file: Callable[..., MediaFile]
+) -> None:
+    from datetime import timedelta
+
+    from acervo.base import clock
+
+    media = announced_file(due_at=clock.now() + timedelta(hours=6))
+    connections.pause(connection, by="test")
+    assert not MediaFile.objects.due(clock.now()).exists()
+    connections.resume(connection, by="test")
+    assert list(MediaFile.objects.due(clock.now())) == [media]
+
+
+def test_no_error_of_a_connection_shows_a_secret(workspace: Workspace) -> None:
+    row = connect(workspace)
+    for attempt in (
+        lambda: connect(workspace),
+        lambda: connect(workspace, account_id="2", api_base="http://10.0.0.1"),
+    ):
+        with pytest.raises(Refused) as caught:
+            attempt()
+        assert not any(secret in repr(caught.value) for secret in SECRETS.values())
+    assert not any(secret in repr(row) + str(row) for secret in SECRETS.values())
