@@ -122,7 +122,7 @@ async def test_a_playlist_hidden_behind_a_media_signature_reaches_nothing(tmp_pa
     assert trap.visits == 0
 
 
-@pytest.mark.parametrize("size", [(7000, 7000), (30000, 30000)])
+@pytest.mark.parametrize("size", [(7000, 7000), (9000, 9000), (30000, 30000)])
 async def test_a_picture_is_unpacked_up_to_the_cap_and_refused_above_it(tmp_path, size):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(*size))
