@@ -13,6 +13,7 @@ from procrastinate.jobs import Status
 from acervo import journey
 from acervo.base import clock
 from acervo.base.database import in_thread
+from acervo.deliver import outbox
 from acervo.keep import sweeper
 from acervo.models import Connection, MediaFile
 
@@ -23,6 +24,8 @@ STALLED_AFTER_S = 30.0
 """A worker without a heartbeat for this long is taken for dead; its jobs are given to others."""
 FINISHED_JOBS_HOURS = 24
 FORGOTTEN_AFTER = timedelta(minutes=10)
+LOOK_BACK = timedelta(minutes=10)
+"""Far more than the pause between two looks, so that a late one misses nothing."""
 PER_RUN = 500
 
 
@@ -66,6 +69,14 @@ def _send_forgotten() -> None:
     if pks := list(forgotten.values_list("pk", flat=True)[:PER_RUN]):
         log.warning("file.preparation_forgotten", extra={"files": len(pks)})
         journey.start_prepare(pks)
+
+
+@clockwork.periodic(cron="*/2 * * * *")
+@clockwork.task(name="renew_changed", queue="deliver", queueing_lock="renew_changed")
+async def renew_changed(timestamp: int) -> None:
+    """Files that look different since they were written to a CRM are written again."""
+    await in_thread(outbox.renew_changed, clock.now() - LOOK_BACK)
+    await in_thread(journey.start_deliveries)
 
 
 @clockwork.periodic(cron="17 * * * *")

@@ -327,8 +327,9 @@ def test_the_image_holds_neither_sandbox_nor_tests() -> None:
 
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(home|Users|work|root)/[\w.-]+|file:///opt/")
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-E164 = re.compile(r"(?<![\w.+])\+[1-9][\d ().-]{8,18}\d\b")
-FICTIONAL = re.compile(r"555")
+WRITTEN_NUMBER = re.compile(r"(?<![\w.+])\+[1-9][\d ().-]{8,18}\d\b")
+BARE_NUMBER = re.compile(r"""(?<=["'])(?:55\d{10,11}|52\d{10,11}|1[2-9]\d{9})(?=["'])""")
+FICTIONAL = re.compile(r"555\d{4}$")
 
 
 @pytest.fixture(scope="module")
@@ -364,17 +365,20 @@ def test_no_file_holds_a_private_key(texts: dict[str, str]) -> None:
 
 
 def test_no_file_holds_the_number_of_a_real_person(texts: dict[str, str]) -> None:
-    """Samples use the blocks that are given to nobody: they all hold 555."""
-    found = {
-        name: numbers
+    """Samples use the blocks that are given to nobody: 555 and four digits."""
+    found = [
+        (name, number)
         for name, text in texts.items()
-        if (
-            numbers := [
-                number for number in E164.findall(text) if not FICTIONAL.search(re.sub(r"\D", "", number))
-            ]
-        )
-    }
+        for number in WRITTEN_NUMBER.findall(text) + BARE_NUMBER.findall(text)
+        if not FICTIONAL.search(re.sub(r"\D", "", number))
+    ]
     assert not found
+
+
+@pytest.mark.parametrize("number", ["+55 11 9" + "8765-4321", '"5511' + '987654321"', "+1 212 " + "867 5309"])
+def test_the_number_of_a_real_person_would_be_found(number: str) -> None:
+    (found,) = WRITTEN_NUMBER.findall(number) + BARE_NUMBER.findall(number)
+    assert not FICTIONAL.search(re.sub(r"\D", "", found))
 
 
 def test_only_the_lock_file_names_an_index(texts: dict[str, str]) -> None:

@@ -80,6 +80,14 @@ class Delivery(models.Model):
                 condition=Q(delivered_at=None, stopped_at=None),
             ),
             models.Index(fields=["media"], name="delivery_of_media"),
+            models.Index(
+                fields=["connection", "verified_at"],
+                name="delivery_to_verify",
+                condition=Q(delivered_at__isnull=False),
+            ),
+            models.Index(
+                fields=["connection"], name="delivery_in_hand", condition=Q(claimed_until__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -43,6 +43,7 @@ class RecordLink(models.Model):
                 name="file_has_one_record_of_a_type_in_a_crm",
             ),
         ]
+        indexes = [models.Index(fields=["connection", "record_id"], name="link_by_record")]
 
     def __str__(self) -> str:
         return ids.text(self.id)

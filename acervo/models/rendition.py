@@ -33,7 +33,9 @@ class Rendition(SealedObject):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["media", "kind"], name="file_has_one_rendition_of_a_kind"),
             *sealed_object_constraints("rendition"),
-            models.CheckConstraint(name="rendition_has_bytes_in_the_vault", condition=models.Q(object_key__isnull=False)),
+            models.CheckConstraint(
+                name="rendition_has_bytes_in_the_vault", condition=models.Q(object_key__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

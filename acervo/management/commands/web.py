@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -9,6 +10,7 @@ from django.core.management.base import CommandParser
 
 from acervo.management.command import AcervoCommand
 from acervo.management.processes import die_with_parent
+from acervo.play.live import watch
 
 CLOSE_AFTER_S = 5
 """Open pages listen for news for ever: after this they are cut off, and come back to the next process."""
@@ -39,4 +41,10 @@ class Command(AcervoCommand):
             timeout_graceful_shutdown=CLOSE_AFTER_S,
             backlog=2048,
         )
-        uvicorn.Server(config).run()
+        _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        watch.stop()  # streams of open pages end now, instead of holding the process until they are cut off
+        super().handle_exit(sig, frame)

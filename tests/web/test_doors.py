@@ -1,0 +1,140 @@
+"""Every door, for everybody who should not pass it: generated from the addresses there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+
+import acervo.web
+from acervo.base import clock
+from acervo.models import Ability, AuditEntry, Delivery, Receipt, Role
+from acervo.models.member import ABILITIES
+from tests.conftest import make_connection, make_file, make_person
+
+OPEN_TO_ALL = {"home", "appearance", "account_login", "account_logout", "account_signup", "account_inactive"}
+NEEDS = {
+    "health": {Ability.OPERATE},
+    "replay": {Ability.OPERATE, Ability.RETRY},
+    "connections": {Ability.OPERATE},
+    "pause": {Ability.CONNECT},
+    "resume": {Ability.CONNECT},
+    "reconnect": {Ability.CONNECT},
+    "retry_capture": {Ability.RETRY},
+    "retry_delivery": {Ability.RETRY},
+    "choose_record": {Ability.RETRY},
+}
+POSTED = {"replay", "pause", "resume", "retry_capture", "retry_delivery", "choose_record"}
+
+
+def patterns() -> list[URLPattern]:
+    return [pattern for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
+
+
+def names() -> list[str]:
+    return [str(pattern.name) for pattern in patterns()]
+
+
+def parts(name: str) -> set[str]:
+    pattern = next(pattern for pattern in patterns() if pattern.name == name)
+    return set(pattern.pattern.converters)
+
+
+@pytest.fixture
+def ours(workspace, connection, kept_file):
+    """Something of every noun an address can name, in our workspace."""
+    media = kept_file(caption="Olá", file_name="segredo.ogg")
+    crm = make_connection(workspace, "hubspot", account_id="4242", name="HubSpot Aurora", secrets={"token": "x"})
+    promised = Delivery.objects.create(workspace=workspace, connection=crm, media=media, promised_at=clock.now(), due_at=clock.now())
+    Receipt.objects.create(
+        workspace=workspace, connection=connection, received_at=clock.now(), read_at=clock.now(), body=b"{}",
+        unread=[{"pointer": "/entry/0", "type": "change", "reason": "unheard of"}],
+    )  # fmt: skip
+    return {"file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk}
+
+
+def address(name, ours):
+    return reverse(name, kwargs={part: ours[part] for part in parts(name)})
+
+
+def knock(client, name, ours):
+    where = address(name, ours)
+    return client.post(where) if name in POSTED else client.get(where)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in OPEN_TO_ALL])
+def test_a_stranger_is_sent_to_sign_in_and_back(name, ours):
+    answer = knock(Client(), name, ours)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/sign-in?next=")
+
+
+@pytest.mark.parametrize("name", [name for name in names() if parts(name)])
+def test_nothing_of_ours_exists_for_another_workspace(name, ours, page_of, charlie):
+    before = AuditEntry.objects.count()
+    assert knock(page_of(charlie), name, ours).status_code == 404
+    assert AuditEntry.objects.count() == before
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not parts(name) and name not in OPEN_TO_ALL])
+def test_every_list_of_another_workspace_is_empty(name, ours, page_of, charlie):
+    answer = knock(page_of(charlie), name, ours)
+    assert answer.status_code in (200, 302)
+    shown = answer.content.decode()
+    for ours_alone in ("Marina Duarte", "segredo.ogg", "HubSpot Aurora", "Suporte", "unheard of", "106500000000001"):
+        assert ours_alone not in shown
+
+
+@pytest.mark.parametrize("query", ["person={person}", "channel={connection}", "q=Marina", "q=segredo", "capture=kept"])
+def test_no_filter_reaches_into_another_workspace(query, ours, page_of, charlie):
+    from acervo.base import ids
+
+    asked = query.format(person=ids.text(ours["person"]), connection=ids.text(ours["connection"]))
+    answer = page_of(charlie).get(f"/library?{asked}")
+    assert answer.status_code == 404 or (answer.status_code == 200 and "/m/" not in answer.content.decode())
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("name", [name for name in names() if name not in OPEN_TO_ALL])
+def test_a_role_passes_the_doors_its_abilities_open(name, role, ours, everybody, page_of):
+    answer = knock(page_of(everybody[role]), name, ours)
+    allowed = NEEDS.get(name, set()) <= ABILITIES[role]
+    assert answer.status_code in ((200, 302) if allowed else (403,))
+
+
+def test_an_agent_sees_only_what_the_team_shows(bob, team, connection, workspace, page_of, kept_file):
+    other = make_connection(workspace, "meta_cloud", account_id="106500000000009", name="Vendas")
+    voice = kept_file(kind="voice")
+    hidden = [make_file(other, kind="voice", person=make_person(workspace, "Outra Pessoa", None)), make_file(connection, kind="image")]
+    client = page_of(bob)
+    shown = client.get("/library").content.decode()
+    assert f"/m/{voice.slug}" in shown
+    assert "Outra Pessoa" not in client.get("/contacts").content.decode()
+    for media in hidden:
+        assert media.slug not in shown
+        assert client.get(f"/m/{media.slug}").status_code == 404
+    assert "1 file<" in shown
+
+
+def test_no_door_reads_a_table_without_asking_who_may_see_it():
+    """`.objects` in a door is followed by `visible_to`, or by a query of the member's own workspace."""
+    allowed = re.compile(r"\.objects\s*(\.visible_to\(|\.of\(|\.record\(|\.filter\(\s*workspace|\.filter\(\s*pk__in=workspaces|\.only\(|\.order_by\()")
+    unguarded = []
+    for folder in ("web", "play"):
+        for path in (Path(acervo.web.__file__).parent.parent / folder).rglob("*.py"):
+            text = path.read_text()
+            for found in re.finditer(r"(\w+)\.objects\b", text):
+                rest = text[found.start() :]
+                if not allowed.match(rest[len(found.group(1)) :]) and (path.name, found.group(1)) not in KNOWN:
+                    unguarded.append(f"{path.name}: {rest[:60]!r}")
+    assert not unguarded
+
+
+KNOWN = {
+    ("session.py", "Member"),  # who the session belongs to
+    ("connections.py", "Delivery"),  # counted for a connection that is visible
+    ("live.py", "MediaFile"),  # the newest change of a workspace, told on only after `visible_to`
+}
