@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.translation import gettext as _
 
+from acervo.prepare import isolation
+
 
 @register()
 def deployment_is_sound(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -30,6 +32,16 @@ def deployment_is_sound(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
                 _("The base URL is not https: providers refuse to call it, and sessions travel in clear."),
                 hint=_("Put a TLS proxy in front and set ACERVO_BASE_URL to its https:// address."),
                 id="acervo.W001",
+            )
+        )
+    if settings.ACERVO_ISOLATION == "required" and not isolation.active().is_complete:
+        found.append(
+            Error(
+                _(
+                    "ACERVO_ISOLATION is `required`, but this kernel cannot isolate the media tools completely."
+                ),
+                hint=_("Use a Linux kernel of 5.13 or newer with Landlock, or set ACERVO_ISOLATION=auto."),
+                id="acervo.E002",
             )
         )
     return found

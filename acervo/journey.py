@@ -23,7 +23,7 @@ from uuid import UUID
 
 import httpx
 from django.db import transaction
-from procrastinate import App, Blueprint
+from procrastinate import App, Blueprint, JobContext
 from procrastinate.contrib.django import app as queue
 from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.exceptions import AlreadyEnqueued
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 steps = Blueprint()
 
 FAULT_TRIES = 5
+PREPARE_TRIES = 3
+"""A tool that runs out of time may have met a busy machine; after so many tries it is the file."""
 LONGEST_WAIT_S = 3600.0
 CRM_TIMEOUT_S = 30.0
 DELIVER_FIRST = 10
@@ -106,10 +108,11 @@ def _kept(files: Sequence[UUID]) -> None:
     _enqueue("prepare", "prepare", [{"media": str(pk)} for pk in files])
 
 
-@steps.task(name="prepare", queue="prepare", retry=Patience())
-async def prepare(media: str) -> None:
+@steps.task(name="prepare", queue="prepare", retry=Patience(), pass_context=True)
+async def prepare(context: JobContext, media: str) -> None:
     """Look at one file in the sandbox and make its copies."""
-    await renditions.prepare(UUID(media), _prepared)
+    is_last_try = context.job.attempts + 1 >= PREPARE_TRIES
+    await renditions.prepare(UUID(media), _prepared, is_last_try=is_last_try)
 
 
 def _prepared(media: UUID) -> None:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 class AcervoCommand(BaseCommand):
     """Works without a terminal. Subclasses implement `work`."""
 
-    requires_system_checks: list[str] = []
+    requires_system_checks: list[str] | str = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print data for machines.")

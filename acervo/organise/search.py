@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
@@ -207,24 +209,21 @@ def _conditions(wish: Wish) -> list[Q]:
     return asked
 
 
-def _any_of(conditions: Any) -> Q:
-    either = Q(pk__in=[])
-    for condition in conditions:
-        either |= Q(condition)
-    return either
+def _any_of(conditions: Iterable[Q]) -> Q:
+    return functools.reduce(operator.or_, conditions)
 
 
 def _promised(**facts: Any) -> Exists:
     return Exists(Delivery.objects.filter(media=OuterRef("pk"), **facts))
 
 
-_CRM: Final = {
-    "delivered": lambda: _promised(delivered_at__isnull=False),
-    "waiting": lambda: _promised(delivered_at=None, stopped_at=None),
-    "stopped": lambda: _promised(stopped_at__isnull=False),
-    "none": lambda: ~_promised(),
+_CRM: Final[dict[str, Callable[[], Q]]] = {
+    "delivered": lambda: Q(_promised(delivered_at__isnull=False)),
+    "waiting": lambda: Q(_promised(delivered_at=None, stopped_at=None)),
+    "stopped": lambda: Q(_promised(stopped_at__isnull=False)),
+    "none": lambda: ~Q(_promised()),
 }
-_CAPTURE: Final = {
+_CAPTURE: Final[dict[str, Q]] = {
     "kept": Q(stored_at__isnull=False),
     "waiting": Q(stored_at=None, gone_at=None),
     "lost": Q(gone_at__isnull=False),
@@ -236,7 +235,7 @@ class _SearchVector(Func):
 
     output_field = TextField()
 
-    def as_sql(self, compiler: SQLCompiler, connection: Any, **_: Any) -> tuple[str, Any]:
+    def as_sql(self, compiler: SQLCompiler, connection: Any, *_: Any, **__: Any) -> tuple[str, Any]:
         row_id, params = compiler.compile(self.source_expressions[0])
         return f'{row_id.rpartition(".")[0]}."search"', params
 
@@ -275,5 +274,5 @@ def _count_together(workspace_id: UUID, asked: dict[str, QuerySet[MediaFile]]) -
         alias: _Counted(asked[name].order_by().values("pk")[: COUNT_CEILING + 1])
         for alias, name in names.items()
     }
-    row = Workspace.objects.filter(pk=workspace_id).values(**counted).first() or {}
-    return {name: row.get(alias, 0) for alias, name in names.items()}
+    row: dict[str, int] = Workspace.objects.values(**counted).get(pk=workspace_id)  # type: ignore[assignment]
+    return {name: row[alias] for alias, name in names.items()}

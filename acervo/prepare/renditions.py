@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 from uuid import UUID
 
 from django.db import transaction
 
 from acervo.base import clock, ids
 from acervo.base.database import in_thread
+from acervo.base.filetypes import SNIFFED_BYTES, sniff
 from acervo.keep import keys, vault
 from acervo.keep.keys import OpenKey
 from acervo.models import MediaFile, Rendition, Sealing
 from acervo.prepare.inspection import Facts, inspect
-from acervo.prepare.isolation import ToolFailed, ToolTimedOut
+from acervo.prepare.isolation import ToolTimedOut
 from acervo.prepare.previews import Made, make
 from acervo.prepare.workroom import workroom
 
@@ -25,9 +26,10 @@ OnPrepared = Callable[[UUID], None]
 """Called inside the transaction that commits the facts: what comes next in the file's journey."""
 
 
-async def prepare(media_id: UUID, on_prepared: OnPrepared) -> None:
+async def prepare(media_id: UUID, on_prepared: OnPrepared, *, is_last_try: bool = True) -> None:
     """Safe to run twice and by two workers at once: whoever commits first wins, the other's objects are discarded.
-    A file no tool can open is prepared too: it says so and can be downloaded."""
+    A file no tool can open is prepared too: it says so and can be downloaded. Raises ToolTimedOut, unless this is the
+    last try: then the file counts as too much for the tools, and is kept without copies."""
     media = await in_thread(_unprepared, media_id)
     if media is None:
         return
@@ -36,7 +38,7 @@ async def prepare(media_id: UUID, on_prepared: OnPrepared) -> None:
         original, out_dir = folder / "original", folder / "made"
         out_dir.mkdir()
         await vault.copy_to(media, original)
-        facts, made = await _look(media, original, out_dir)
+        facts, made = await _look(media, original, out_dir, is_last_try=is_last_try)
         key = await _key(media) if made else None
         for item in made:
             place = vault.Place(media.workspace_id, media.pk, item.kind, media.sealing or "", key)
@@ -45,14 +47,19 @@ async def prepare(media_id: UUID, on_prepared: OnPrepared) -> None:
         await vault.discard([where.object_key for _, where in stored])
 
 
-async def _look(media: MediaFile, original: Any, out_dir: Any) -> tuple[Facts, list[Made]]:
-    """A file that is too much for the tools is kept as it is, without copies."""
+async def _look(
+    media: MediaFile, original: Path, out_dir: Path, *, is_last_try: bool
+) -> tuple[Facts, list[Made]]:
     try:
         facts = await inspect(original, media.kind)
         return facts, await make(original, facts, out_dir)
-    except (ToolTimedOut, ToolFailed) as error:
-        log.warning("prepare.too_much", extra={"media": ids.text(media.pk), "reason": error.code})
-        return Facts("application/octet-stream", "document", is_readable=False, is_damaged=True), []
+    except ToolTimedOut:
+        if not is_last_try:
+            raise
+        log.warning("prepare.too_much", extra={"media": ids.text(media.pk)})
+    with original.open("rb") as file:
+        filetype = sniff(file.read(SNIFFED_BYTES))
+    return Facts(filetype.mime, filetype.kind, is_readable=False, is_damaged=True), []
 
 
 async def _key(media: MediaFile) -> OpenKey | None:

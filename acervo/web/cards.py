@@ -50,6 +50,10 @@ class Card:
         return f"/m/{self.slug}"
 
     @property
+    def download_address(self) -> str:
+        return f"/play/{self.slug}/original?download=1"
+
+    @property
     def thumb_address(self) -> str:
         return f"/play/{self.slug}/{self.thumb.kind}" if self.thumb else ""
 
@@ -60,7 +64,9 @@ def with_facts(files: QuerySet[MediaFile]) -> QuerySet[MediaFile]:
         files.select_related("person", "connection")
         .defer(*BYTES_A_CARD_DOES_NOT_NEED)
         .prefetch_related(
-            Prefetch("renditions", Rendition.objects.only("media", "kind", "mime", "width", "height", "sha256")),
+            Prefetch(
+                "renditions", Rendition.objects.only("media", "kind", "mime", "width", "height", "sha256")
+            ),
             Prefetch("deliveries", Delivery.objects.order_by("promised_at")),
         )
     )
@@ -123,7 +129,11 @@ def delivery_state(delivery: Delivery) -> str:
 
 def _thumb(media: MediaFile) -> Rendition | None:
     made = {rendition.kind: rendition for rendition in media.renditions.all()}
-    return made.get(RenditionKind.THUMB_320) or made.get(RenditionKind.THUMB_640) or made.get(RenditionKind.POSTER)
+    return (
+        made.get(RenditionKind.THUMB_320)
+        or made.get(RenditionKind.THUMB_640)
+        or made.get(RenditionKind.POSTER)
+    )
 
 
 def _family(media: MediaFile) -> str:
@@ -133,7 +143,7 @@ def _family(media: MediaFile) -> str:
     return "doc" if found == "document" else found
 
 
-_ANNOUNCED: Final = {
+_ANNOUNCED: Final[dict[str, str]] = {
     Kind.VOICE: "audio",
     Kind.AUDIO: "audio",
     Kind.VIDEO: "video",

@@ -37,7 +37,7 @@ KEYWORDS: Final = {
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext": ((1, "c"), 2, 3),
 }
-Message = str | tuple[str, str]
+Message = str | tuple[str, ...]
 
 
 def ensure_compiled() -> None:
@@ -134,7 +134,9 @@ def _extract() -> int:
     used = messages_in_use()
     for language in LANGUAGES:
         path = po_path(language)
-        catalog = read(language) if path.exists() else Catalog(locale=language, domain="django", charset="utf-8")
+        catalog = (
+            read(language) if path.exists() else Catalog(locale=language, domain="django", charset="utf-8")
+        )
         catalog.update(used, no_fuzzy_matching=True)
         catalog.obsolete.clear()
         catalog.header_comment, catalog.fuzzy = f"# Acervo: {language}", False

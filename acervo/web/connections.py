@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from acervo import crms, providers
 from acervo.base import ids
@@ -70,7 +70,9 @@ def connections(request: MemberRequest) -> HttpResponse:
 def pause(request: MemberRequest, connection: UUID) -> HttpResponse:
     account = _visible(request.user, connection)
     govern.pause(account, by_member(request.user), "by_hand")
-    messages.success(request, _("%(name)s is paused. What arrives is kept for later.") % {"name": account.name})
+    messages.success(
+        request, _("%(name)s is paused. What arrives is kept for later.") % {"name": account.name}
+    )
     return redirect("connections")
 
 
@@ -94,14 +96,18 @@ def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
     given = {name: request.POST.get(name, "").strip() for name in names}
     if request.method == "POST" and any(given.values()):
         govern.reconnect(account, given, by_member(request.user))
-        messages.success(request, _("%(name)s is connected again. What waited is on its way.") % {"name": account.name})
+        messages.success(
+            request, _("%(name)s is connected again. What waited is on its way.") % {"name": account.name}
+        )
         return redirect("connections")
     return render(
         request,
         "reconnect.html",
         {
             "connection": account,
-            "row": _row(_with_facts(request.user, Connection.objects.visible_to(request.user)).get(pk=account.pk)),
+            "row": _row(
+                _with_facts(request.user, Connection.objects.visible_to(request.user)).get(pk=account.pk)
+            ),
             "fields": [(name, words.SECRETS.get(name, name)) for name in names],
             "is_empty": request.method == "POST",
         },
@@ -120,15 +126,21 @@ def _visible(member: Member, connection: UUID) -> Connection:
 
 
 def _with_facts(member: Member, found: QuerySet[Connection]) -> QuerySet[Connection]:
-    files = MediaFile.objects.visible_to(member).filter(connection=OuterRef("pk")).order_by().values("connection")
+    files = (
+        MediaFile.objects.visible_to(member).filter(connection=OuterRef("pk")).order_by().values("connection")
+    )
     awaited = files.filter(stored_at=None, gone_at=None)
-    promised = Delivery.objects.filter(connection=OuterRef("pk"), delivered_at=None).order_by().values("connection")
-    number = IntegerField()
+    promised = (
+        Delivery.objects.filter(connection=OuterRef("pk"), delivered_at=None).order_by().values("connection")
+    )
+    number: IntegerField[int, int] = IntegerField()
     return found.annotate(
         awaited=Coalesce(Subquery(awaited.annotate(n=Count("pk")).values("n"), output_field=number), 0),
         promised=Coalesce(Subquery(promised.annotate(n=Count("pk")).values("n"), output_field=number), 0),
         deadline=Subquery(awaited.annotate(at=Min("fetch_before")).values("at")),
-        last_file_at=Subquery(files.annotate(at=Max("received_at", filter=Q(stored_at__isnull=False))).values("at")),
+        last_file_at=Subquery(
+            files.annotate(at=Max("received_at", filter=Q(stored_at__isnull=False))).values("at")
+        ),
     )
 
 

@@ -28,7 +28,9 @@ def contacts(request: MemberRequest) -> HttpResponse:
     """By name, a page at a time."""
     asked = request.GET.get("q", "").strip()[:200]
     people = search.people(request.user, asked)
-    rows = list(_with_newest(request.user, _after(people, request.GET)).order_by("name", "id")[: PAGE_SIZE + 1])
+    rows = list(
+        _with_newest(request.user, _after(people, request.GET)).order_by("name", "id")[: PAGE_SIZE + 1]
+    )
     more = ""
     if len(rows) > PAGE_SIZE:
         last = rows[PAGE_SIZE - 1]

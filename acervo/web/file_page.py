@@ -85,7 +85,9 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
             "history": _history(request.user, media, deliveries),
             "copies": _copies(request.user, media),
             "renditions": [(words.RENDITIONS[made.kind], made) for made in media.renditions.all()],
-            "identifiers": list(media.person.identifiers.filter(kind="phone").values_list("value", flat=True)),
+            "identifiers": list(
+                media.person.identifiers.filter(kind="phone").values_list("value", flat=True)
+            ),
         },
     )
 
@@ -124,7 +126,9 @@ def choose_record(request: MemberRequest, file: UUID, delivery: UUID) -> HttpRes
 
 
 def _visible(member: Member, file: UUID) -> MediaFile:
-    return get_object_or_404(with_facts(MediaFile.objects.visible_to(member)).select_related("message"), pk=file)
+    return get_object_or_404(
+        with_facts(MediaFile.objects.visible_to(member)).select_related("message"), pk=file
+    )
 
 
 def _visible_delivery(member: Member, file: UUID, delivery: UUID) -> Delivery:
@@ -156,11 +160,18 @@ def _promise(delivery: Delivery, links: Iterable[RecordLink]) -> Promise:
 def _history(member: Member, media: MediaFile, deliveries: Iterable[Delivery]) -> list[Moment]:
     """What the audit says of the file, and the facts that need no entry, newest first."""
     entries = list(
-        AuditEntry.objects.of("file", media.pk).filter(workspace_id=member.workspace_id).order_by("-number")[:MOST_ENTRIES]
+        AuditEntry.objects.of("file", media.pk)
+        .filter(workspace_id=member.workspace_id)
+        .order_by("-number")[:MOST_ENTRIES]
     )
     names = _names(member, {entry.by for entry in entries})
     story = [
-        Moment(entry.at, words.happening(entry.action), _actor(entry.by, names), words.refusal(entry.reason) if entry.action == "file.lost" else "")
+        Moment(
+            entry.at,
+            words.happening(entry.action),
+            _actor(entry.by, names),
+            words.refusal(entry.reason) if entry.action == "file.lost" else "",
+        )
         for entry in entries
     ]
     return sorted([*story, *_facts(media, deliveries)], key=lambda moment: moment.at, reverse=True)
@@ -177,10 +188,16 @@ def _facts(media: MediaFile, deliveries: Iterable[Delivery]) -> Iterable[Moment]
         yield Moment(media.refused_at, failed, "", words.refusal(media.refusal))
     for delivery in deliveries:
         if delivery.delivered_at:
-            yield Moment(delivery.delivered_at, words.Happening(_("Delivered to the CRM"), "circle-check", "ok"), delivery.connection.name)
+            yield Moment(
+                delivery.delivered_at,
+                words.Happening(_("Delivered to the CRM"), "circle-check", "ok"),
+                delivery.connection.name,
+            )
         elif delivery.refused_at:
             refused = words.Happening(_("The CRM did not take it"), "triangle-alert", "warn")
-            yield Moment(delivery.refused_at, refused, delivery.connection.name, words.crm_refusal(delivery.refusal))
+            yield Moment(
+                delivery.refused_at, refused, delivery.connection.name, words.crm_refusal(delivery.refusal)
+            )
 
 
 def _names(member: Member, actors: Iterable[str]) -> dict[str, str]:
@@ -198,7 +215,9 @@ def _copies(member: Member, media: MediaFile) -> list[Card]:
     """Other files of the same person with the very same bytes."""
     if not media.sha256:
         return []
-    same = MediaFile.objects.visible_to(member).filter(person=media.person_id, sha256=media.sha256).exclude(pk=media.pk)
+    same = (
+        MediaFile.objects.visible_to(member)
+        .filter(person=media.person_id, sha256=media.sha256)
+        .exclude(pk=media.pk)
+    )
     return [card(copy) for copy in with_facts(same).order_by("-received_at")[:MOST_COPIES]]
-
-

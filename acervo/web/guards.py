@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode, urlsplit
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
-from django.conf import settings
 
 from acervo.models import Ability, Member
 
@@ -35,10 +35,9 @@ def for_members(view: View[P]) -> Door[P]:
     def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        return view(cast(MemberRequest, request), *args, **kwargs)
 
-    guarded.is_for_members = True  # type: ignore[attr-defined]
-    return guarded
+    return cast(Door[P], guarded)
 
 
 def needs(ability: Ability) -> Callable[[View[P]], View[P]]:
@@ -51,7 +50,7 @@ def needs(ability: Ability) -> Callable[[View[P]], View[P]]:
                 raise PermissionDenied(ability)
             return view(request, *args, **kwargs)
 
-        return guarded
+        return cast(View[P], guarded)
 
     return guard
 

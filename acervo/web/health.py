@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -91,7 +92,9 @@ def replay(request: MemberRequest) -> HttpResponse:
     found = Receipt.objects.visible_to(request.user).unread()
     chosen = list((found.filter(pk__in=asked) if asked else found).values_list("pk", flat=True))
     journey.replay_receipts(chosen, by=by_member(request.user))
-    said = ngettext("%(count)s receipt is being read again.", "%(count)s receipts are being read again.", len(chosen))
+    said = ngettext(
+        "%(count)s receipt is being read again.", "%(count)s receipts are being read again.", len(chosen)
+    )
     messages.success(request, said % {"count": len(chosen)})
     return redirect("health")
 
@@ -117,10 +120,31 @@ def _stages(member: Member) -> list[Stage]:
         unread=Count("pk", filter=Q(read_at__isnull=False) & ~Q(unread=[])),
     )
     return [
-        Stage(pgettext_lazy("stage", "Received"), "webhook", files["received"], receipts["waiting"], receipts["unread"], "#receipts"),
-        Stage(pgettext_lazy("stage", "Captured"), "cloud-download", files["kept"], files["awaited"], files["lost"], "/library?capture=waiting"),
+        Stage(
+            pgettext_lazy("stage", "Received"),
+            "webhook",
+            files["received"],
+            receipts["waiting"],
+            receipts["unread"],
+            "#receipts",
+        ),
+        Stage(
+            pgettext_lazy("stage", "Captured"),
+            "cloud-download",
+            files["kept"],
+            files["awaited"],
+            files["lost"],
+            "/library?capture=waiting",
+        ),
         Stage(pgettext_lazy("stage", "Prepared"), "scan-search", files["prepared"], files["unprepared"], 0),
-        Stage(pgettext_lazy("stage", "In the CRM"), "link-2", promised["delivered"], promised["waiting"], promised["stopped"], "/library?crm=stopped"),
+        Stage(
+            pgettext_lazy("stage", "In the CRM"),
+            "link-2",
+            promised["delivered"],
+            promised["waiting"],
+            promised["stopped"],
+            "/library?crm=stopped",
+        ),
     ]
 
 
@@ -133,8 +157,8 @@ def _reasons(member: Member) -> list[Reason]:
     return sorted(found, key=lambda reason: -reason.count)
 
 
-def _by_refusal(found: object) -> Iterable[tuple[str, int]]:
-    counted = found.order_by().values_list("refusal").annotate(n=Count("pk"))  # type: ignore[attr-defined]
+def _by_refusal(found: QuerySet[Any]) -> Iterable[tuple[str, int]]:
+    counted = found.order_by().values_list("refusal").annotate(n=Count("pk"))
     return list(counted)
 
 
@@ -146,19 +170,32 @@ def _verdict(member: Member, accounts: Sequence[Row], stages: Sequence[Stage]) -
         if row.connection.paused_at:
             return _paused(row, can_connect=can_connect)
     if in_crm.failed:
-        title = ngettext("%(count)s file did not reach the CRM", "%(count)s files did not reach the CRM", in_crm.failed)
+        title = ngettext(
+            "%(count)s file did not reach the CRM", "%(count)s files did not reach the CRM", in_crm.failed
+        )
         text = _("They are kept here. Open them to see why; most need one choice or one permission.")
         return Verdict(title % {"count": in_crm.failed}, text, "warn", "/library?crm=stopped", _("See them"))
     if captured.failed:
-        title = ngettext("%(count)s file was lost in the last 24 hours", "%(count)s files were lost in the last 24 hours", captured.failed)
+        title = ngettext(
+            "%(count)s file was lost in the last 24 hours",
+            "%(count)s files were lost in the last 24 hours",
+            captured.failed,
+        )
         text = _("WhatsApp did not give them out in time. Each says why, and can be tried once more.")
-        return Verdict(title % {"count": captured.failed}, text, "bad", "/library?capture=lost", _("See them"))
+        return Verdict(
+            title % {"count": captured.failed}, text, "bad", "/library?capture=lost", _("See them")
+        )
     if received.failed:
-        title = ngettext("%(count)s receipt was not understood", "%(count)s receipts were not understood", received.failed)
+        title = ngettext(
+            "%(count)s receipt was not understood", "%(count)s receipts were not understood", received.failed
+        )
         text = _("Nothing is lost: each is kept whole and can be read again after an update.")
         return Verdict(title % {"count": received.failed}, text, "warn", "#receipts", _("See them"))
     if not accounts:
-        title, text = _("No number is connected yet"), _("Connect a WhatsApp number, and its files appear here by themselves.")
+        title, text = (
+            _("No number is connected yet"),
+            _("Connect a WhatsApp number, and its files appear here by themselves."),
+        )
         return Verdict(title, text, "info", "/integrations", _("Integrations"))
     return Verdict(_("Everything works"), _("Files arrive, are kept and reach the CRM by themselves."), "")
 
@@ -177,13 +214,13 @@ def _paused(row: Row, *, can_connect: bool) -> Verdict:
     return Verdict(title, text, "bad", address, label) if can_connect else Verdict(title, text, "bad")
 
 
-def _unread(member: Member) -> object:
+def _unread(member: Member) -> QuerySet[Receipt]:
     found = Receipt.objects.visible_to(member).unread().select_related("connection")
     return found.defer("body", "headers").order_by("-id")
 
 
-def _ids(values: Iterable[str]) -> list[object]:
-    found: list[object] = []
+def _ids(values: Iterable[str]) -> list[UUID]:
+    found: list[UUID] = []
     for value in values:
         try:
             found.append(ids.parse(value))

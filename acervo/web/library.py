@@ -89,14 +89,20 @@ class Filters:
             first=_day(asked.get("from", "")) if is_period else None,
             last=_day(asked.get("to", "")) if is_period else None,
             person=person,
-            channels=tuple(channel for channel in channels if ids.text(channel.pk) in asked.getlist("channel")),
+            channels=tuple(
+                channel for channel in channels if ids.text(channel.pk) in asked.getlist("channel")
+            ),
             crm=_known(asked, "crm", search.CRM_STATES),
             capture=_known(asked, "capture", search.CAPTURE_STATES),
         )
 
     @property
     def wish(self) -> Wish:
-        since = begin_of(timezone.localdate() - timedelta(days=RECENT[self.recent])) if self.recent in RECENT else None
+        since = (
+            begin_of(timezone.localdate() - timedelta(days=RECENT[self.recent]))
+            if self.recent in RECENT
+            else None
+        )
         return Wish(
             text=self.text,
             kinds=self.kinds,
@@ -118,19 +124,36 @@ class Filters:
 
     @property
     def chips(self) -> list[Chip]:
-        found = [Chip(_("Type"), words.KINDS[kind], self.address(without=("kind", kind))) for kind in self.kinds]
+        found = [
+            Chip(_("Type"), words.KINDS[kind], self.address(without=("kind", kind))) for kind in self.kinds
+        ]
         if self.recent in RECENT:
-            found.append(Chip(_("Received"), _recent_words()[self.recent], self.address(without=("received", None))))
+            found.append(
+                Chip(_("Received"), _recent_words()[self.recent], self.address(without=("received", None)))
+            )
         if self.first:
             found.append(Chip(_("From"), written_day(self.first), self.address(without=("from", None))))
         if self.last:
             found.append(Chip(_("To"), written_day(self.last), self.address(without=("to", None))))
         if self.person:
-            found.append(Chip(_("Contact"), self.person.name or _("Unnamed contact"), self.address(without=("person", None))))
+            found.append(
+                Chip(
+                    _("Contact"),
+                    self.person.name or _("Unnamed contact"),
+                    self.address(without=("person", None)),
+                )
+            )
         for channel in self.channels:
-            found.append(Chip(_("Channel"), channel.name, self.address(without=("channel", ids.text(channel.pk)))))
-        found += [Chip(_("In the CRM"), words.CRM_STATES[s], self.address(without=("crm", s))) for s in self.crm]
-        found += [Chip(_("Capture"), words.CAPTURE_STATES[s], self.address(without=("capture", s))) for s in self.capture]
+            found.append(
+                Chip(_("Channel"), channel.name, self.address(without=("channel", ids.text(channel.pk))))
+            )
+        found += [
+            Chip(_("In the CRM"), words.CRM_STATES[s], self.address(without=("crm", s))) for s in self.crm
+        ]
+        found += [
+            Chip(_("Capture"), words.CAPTURE_STATES[s], self.address(without=("capture", s)))
+            for s in self.capture
+        ]
         return found
 
     def address(self, *, without: tuple[str, str | None] | None = None, **changes: str) -> str:
@@ -152,7 +175,12 @@ class Filters:
 @for_members
 def library(request: MemberRequest) -> HttpResponse:
     """The page; for htmx the part that changes with a filter, one more page, or the newest part again."""
-    channels = list(Connection.objects.visible_to(request.user).providers().filter(removed_at=None).order_by("name")[:MAX_CHANNELS])
+    channels = list(
+        Connection.objects.visible_to(request.user)
+        .providers()
+        .filter(removed_at=None)
+        .order_by("name")[:MAX_CHANNELS]
+    )
     filters = Filters.read(request.GET, channels=channels, person=_person(request))
     after, down_to = place_of(request.GET.get("after")), place_of(request.GET.get("down_to"))
     files = with_facts(search.found(request.user, filters.wish))
@@ -170,7 +198,9 @@ def library(request: MemberRequest) -> HttpResponse:
     if down_to and request.headers.get("X-Acervo-Live"):
         return render(request, "_library_newest.html", found | {"total": search.total(files)})
     since = {name: begin_of(timezone.localdate() - timedelta(days=back)) for name, back in RECENT.items()}
-    counts = search.count(request.user, filters.wish, since=since, channels=[channel.pk for channel in channels])
+    counts = search.count(
+        request.user, filters.wish, since=since, channels=[channel.pk for channel in channels]
+    )
     found |= {"counts": counts, "facets": _facets(filters, counts, channels)}
     is_swap = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
     return render(request, "_library_swap.html" if is_swap else "library.html", found)
@@ -188,17 +218,29 @@ def begin_of(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-def _facets(filters: Filters, counts: search.Counts, channels: Sequence[Connection]) -> dict[str, list[Option]]:
+def _facets(
+    filters: Filters, counts: search.Counts, channels: Sequence[Connection]
+) -> dict[str, list[Option]]:
     chosen = {ids.text(channel.pk) for channel in filters.channels}
     recent = _recent_words()
     return {
         "kinds": [
-            Option("kind", kind, words.KINDS[kind], counts.kinds[kind], kind in filters.kinds, words.KIND_ICONS[kind])
+            Option(
+                "kind",
+                kind,
+                words.KINDS[kind],
+                counts.kinds[kind],
+                kind in filters.kinds,
+                words.KIND_ICONS[kind],
+            )
             for kind in Kind.values
         ],
         "recent": [
             Option("received", "", _("Any time"), None, not filters.recent),
-            *(Option("received", name, recent[name], counts.since[name], filters.recent == name) for name in RECENT),
+            *(
+                Option("received", name, recent[name], counts.since[name], filters.recent == name)
+                for name in RECENT
+            ),
             Option("received", "period", _("Period"), None, filters.recent == "period"),
         ],
         "crm": [
@@ -206,11 +248,19 @@ def _facets(filters: Filters, counts: search.Counts, channels: Sequence[Connecti
             for state in search.CRM_STATES
         ],
         "capture": [
-            Option("capture", state, words.CAPTURE_STATES[state], counts.capture[state], state in filters.capture)
+            Option(
+                "capture", state, words.CAPTURE_STATES[state], counts.capture[state], state in filters.capture
+            )
             for state in search.CAPTURE_STATES
         ],
         "channels": [
-            Option("channel", key := ids.text(channel.pk), channel.name, counts.channels[channel.pk], key in chosen)
+            Option(
+                "channel",
+                key := ids.text(channel.pk),
+                channel.name,
+                counts.channels[channel.pk],
+                key in chosen,
+            )
             for channel in channels
         ],
     }
@@ -248,5 +298,3 @@ def _person(request: MemberRequest) -> Person | None:
     except ValueError:
         raise Http404 from None
     return get_object_or_404(Person.objects.visible_to(request.user), pk=person_id)
-
-

@@ -19,7 +19,8 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext as _, npgettext
+from django.utils.translation import get_language, npgettext
+from django.utils.translation import gettext as _
 
 from acervo import crms, providers
 from acervo.base import clock
@@ -59,7 +60,7 @@ def asset(path: str) -> str:
     return f"{static(path)}?v={_fingerprint(path)}"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _remembered_fingerprint(path: str) -> str:
     found = finders.find(path)
     if not isinstance(found, str):
@@ -104,9 +105,7 @@ def ago(at: datetime | None) -> SafeString:
     if abs(away) >= timedelta(days=1):
         return moment(at)
     said = format_timedelta(away, add_direction=True, locale=locale())
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at), said
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), _written(at), said)
 
 
 @register.filter

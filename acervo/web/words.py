@@ -122,7 +122,9 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "unreadable": _("It was not what this provider sends."),
     "storage_away": _("The storage did not answer. We try again by ourselves."),
     "object_damaged": _("The stored bytes are not those that were written, so they are not shown."),
-    "object_missing": _("The stored bytes are no longer where they were put. Somebody must look at the storage."),
+    "object_missing": _(
+        "The stored bytes are no longer where they were put. Somebody must look at the storage."
+    ),
     "storage_unusable": _("The storage refuses us. Somebody must look at its settings."),
     "erased": _("This file was erased."),
     "sealed_elsewhere": _("This was sealed with another key. Somebody must give back the old one."),
@@ -130,7 +132,9 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "tool_failed": _("The media tools could not read this file. It is kept as it came."),
     "tool_timed_out": _("The media tools took too long with this file. It is kept as it came."),
     "tool_missing": _("A media tool is not installed. The files are kept; somebody must install it."),
-    "not_isolated": _("Media tools may only run isolated, and this machine does not offer it. The files are kept."),
+    "not_isolated": _(
+        "Media tools may only run isolated, and this machine does not offer it. The files are kept."
+    ),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
 }
 
@@ -162,7 +166,9 @@ CRM_REFUSALS: Final[Mapping[str, Words]] = {
     ),
 }
 DRIFT: Final[Mapping[str, Words]] = {
-    "detached": _("Somebody removed this record in the CRM. We do not make it anew unless you ask: send again."),
+    "detached": _(
+        "Somebody removed this record in the CRM. We do not make it anew unless you ask: send again."
+    ),
     "doubled": _("The CRM holds this file more than once. Remove the copies you do not want there."),
 }
 DELIVERY_STATES: Final[Mapping[str, Status]] = {
@@ -237,6 +243,7 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "delivery.retried": Happening(_("Delivery asked for again"), "refresh-cw", "info"),
     "delivery.record_chosen": Happening(_("A CRM record was chosen"), "user-check", "ok"),
     "connection.made": Happening(_("Connected"), "plug", "ok"),
+    "connection.fields_ensured": Happening(_("Our fields in the CRM were checked and made"), "check", "ok"),
     "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
     "connection.paused": Happening(_("Paused"), "pause", "warn"),
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
@@ -246,6 +253,7 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),
     "account.event": Happening(_("The provider reported something about the account"), "info"),
     "person.merged": Happening(_("Two identities turned out to be one person"), "users"),
+    "member.made": Happening(_("Member added"), "user-check", "ok"),
     "data_key.destroyed": Happening(_("Key destroyed: what it sealed is erased"), "lock", "bad"),
 }
 SYSTEM_ACTORS: Final[Mapping[str, Words]] = {

@@ -49,9 +49,13 @@ def cookies_of(member: Member | None) -> dict[str, str]:
 def ask() -> Callable[..., httpx.Response]:
     """`ask(alice, "/play/…", range="bytes=0-")`: keyword arguments are headers."""
 
-    async def answer(member_cookies: dict[str, str], path: str, method: str, headers: dict[str, str]) -> httpx.Response:
+    async def answer(
+        member_cookies: dict[str, str], path: str, method: str, headers: dict[str, str]
+    ) -> httpx.Response:
         transport = httpx.ASGITransport(app=ROUTER)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", cookies=member_cookies) as http:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://test", cookies=member_cookies
+        ) as http:
             return await http.request(method, path, headers=headers)
 
     def asked(member: Member | None, path: str, method: str = "GET", **headers: str) -> httpx.Response:

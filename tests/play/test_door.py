@@ -31,7 +31,9 @@ def play(media, what="original"):
 def make_rendition(media, kind, body, mime):
     key = keys.for_people(media.workspace_id, [media.person_id])[media.person_id]
     stored = async_to_sync(vault.store)(vault.Place(media.workspace_id, media.pk, kind, "acervo", key), body)
-    return Rendition.objects.create(media=media, kind=kind, mime=mime, made_at=clock.now(), **stored.columns())
+    return Rendition.objects.create(
+        media=media, kind=kind, mime=mime, made_at=clock.now(), **stored.columns()
+    )
 
 
 def test_the_whole_file_comes_with_headers_that_let_nothing_run(ask, alice, media):
@@ -51,7 +53,11 @@ def test_the_whole_file_comes_with_headers_that_let_nothing_run(ask, alice, medi
 
 @pytest.mark.parametrize(
     ("header", "start", "stop"),
-    [("bytes=0-", 0, len(BODY)), ("bytes=65536-65600", 65536, 65601), ("bytes=-10", len(BODY) - 10, len(BODY))],
+    [
+        ("bytes=0-", 0, len(BODY)),
+        ("bytes=65536-65600", 65536, 65601),
+        ("bytes=-10", len(BODY) - 10, len(BODY)),
+    ],
 )
 def test_a_range_is_answered_with_206_and_those_bytes(ask, alice, media, header, start, stop):
     answer = ask(alice, play(media), range=header)
@@ -89,11 +95,16 @@ def test_a_download_is_an_attachment_under_a_safe_name(ask, alice, kept_file):
     for path in (play(media), play(media) + "?download=1"):
         answer = ask(alice, path)
         assert answer.headers["content-disposition"] == 'attachment; filename="conta.exe.pdf"'
-    assert set(AuditEntry.objects.of("file", media.pk).values_list("action", flat=True)) == {"file.opened", "file.downloaded"}
+    assert set(AuditEntry.objects.of("file", media.pk).values_list("action", flat=True)) == {
+        "file.opened",
+        "file.downloaded",
+    }
 
 
 def test_what_is_not_on_the_allow_list_leaves_as_unknown_bytes(ask, alice, kept_file):
-    media = kept_file(body=b"<script>alert(1)</script>", kind="document", mime="text/html", file_name="page.html")
+    media = kept_file(
+        body=b"<script>alert(1)</script>", kind="document", mime="text/html", file_name="page.html"
+    )
     answer = ask(alice, play(media))
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -173,7 +184,9 @@ def test_playing_is_written_down_once_an_hour_and_not_for_every_range(ask, alice
         ask(alice, play(media), range=f"bytes={start}-{start + 99}")
     ask(bob, play(media))
     entries = AuditEntry.objects.of("file", media.pk).filter(action="file.played")
-    assert [entry.by for entry in entries.order_by("number")] == [f"member:{ids.text(one.pk)}" for one in (alice, bob)]
+    assert [entry.by for entry in entries.order_by("number")] == [
+        f"member:{ids.text(one.pk)}" for one in (alice, bob)
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -218,7 +231,9 @@ def _status(cookies, media):
     async def answer():
         from tests.play.conftest import ROUTER
 
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=ROUTER), base_url="http://test", cookies=cookies) as http:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=ROUTER), base_url="http://test", cookies=cookies
+        ) as http:
             return (await http.get(play(media))).status_code
 
     return async_to_sync(answer)()

@@ -25,13 +25,16 @@ def test_one_range_is_understood(header, span):
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "bytes=", "bytes=-", "bytes=9-5", "bytes=0-1,5-9", "chars=0-9", "bytes=a-b", "bytes=1.0-2"]
+    "header",
+    [None, "", "bytes=", "bytes=-", "bytes=9-5", "bytes=0-1,5-9", "chars=0-9", "bytes=a-b", "bytes=1.0-2"],
 )
 def test_what_is_no_single_range_is_answered_with_the_whole(header):
     assert wanted(header, 1000) is None
 
 
-@pytest.mark.parametrize(("header", "size"), [("bytes=1000-", 1000), ("bytes=-0", 1000), ("bytes=0-", 0), ("bytes=-5", 0)])
+@pytest.mark.parametrize(
+    ("header", "size"), [("bytes=1000-", 1000), ("bytes=-0", 1000), ("bytes=0-", 0), ("bytes=-5", 0)]
+)
 def test_a_range_beyond_the_end_cannot_be_satisfied(header, size):
     with pytest.raises(NotSatisfiable):
         wanted(header, size)

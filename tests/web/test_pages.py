@@ -15,12 +15,19 @@ from tests.conftest import PASSWORD, make_connection
 
 @pytest.fixture
 def crm(workspace):
-    return make_connection(workspace, "hubspot", account_id="4242", name="HubSpot Aurora", secrets={"token": "x"})
+    return make_connection(
+        workspace, "hubspot", account_id="4242", name="HubSpot Aurora", secrets={"token": "x"}
+    )
 
 
 def promise(media, crm, **facts):
     return Delivery.objects.create(
-        workspace=media.workspace, connection=crm, media=media, promised_at=clock.now(), due_at=clock.now(), **facts
+        workspace=media.workspace,
+        connection=crm,
+        media=media,
+        promised_at=clock.now(),
+        due_at=clock.now(),
+        **facts,
     )
 
 
@@ -42,7 +49,11 @@ def test_a_voice_note_has_a_player_with_its_waveform(page_of, alice, kept_file):
 
 @pytest.mark.parametrize(
     ("kind", "mime", "expected"),
-    [("video", "video/mp4", "<video controls"), ("image", "image/jpeg", "<img src=\"/play/"), ("document", "application/pdf", "filecard")],
+    [
+        ("video", "video/mp4", "<video controls"),
+        ("image", "image/jpeg", '<img src="/play/'),
+        ("document", "application/pdf", "filecard"),
+    ],
 )
 def test_each_kind_has_its_viewer(page_of, alice, kept_file, kind, mime, expected):
     assert expected in text(page_of(alice).get(f"/m/{kept_file(kind=kind, mime=mime).slug}"))
@@ -63,7 +74,9 @@ def test_a_lost_file_says_why_in_words_and_offers_one_more_try(page_of, alice, a
 
 def test_a_file_that_waits_says_when_the_next_try_is_and_how_long_there_is(page_of, alice, announced_file):
     now = clock.now()
-    media = announced_file(refusal="unavailable", refused_at=now, attempts=3, due_at=now + timedelta(minutes=4))
+    media = announced_file(
+        refusal="unavailable", refused_at=now, attempts=3, due_at=now + timedelta(minutes=4)
+    )
     page = text(page_of(alice).get(f"/m/{media.slug}"))
     for said in ("Next try", "in 4 minutes", "WhatsApp keeps it until", "servers were not available"):
         assert said.replace("'", "&#x27;") in page
@@ -77,8 +90,13 @@ def test_a_paused_number_is_named_as_the_reason(page_of, alice, announced_file, 
 
 def test_several_crm_records_are_offered_and_one_is_chosen(page_of, alice, kept_file, crm):
     media, now = kept_file(), clock.now()
-    offered = [{"object_type": "contact", "record_id": record, "url": f"https://crm.example/{record}"} for record in ("1001", "1002")]
-    delivery = promise(media, crm, refusal="ambiguous", refused_at=now, stopped_at=now, refusal_facts={"candidates": offered})
+    offered = [
+        {"object_type": "contact", "record_id": record, "url": f"https://crm.example/{record}"}
+        for record in ("1001", "1002")
+    ]
+    delivery = promise(
+        media, crm, refusal="ambiguous", refused_at=now, stopped_at=now, refusal_facts={"candidates": offered}
+    )
     client = page_of(alice)
     page = text(client.get(f"/m/{media.slug}"))
     assert "Choose a record" in page
@@ -102,7 +120,9 @@ def test_a_refused_delivery_says_why_and_is_sent_again(page_of, alice, kept_file
 
 def test_the_history_names_members_and_tells_deeds_in_words(page_of, alice, bob, kept_file):
     media = kept_file()
-    AuditEntry.objects.record(media.workspace_id, f"member:{ids.text(bob.pk)}", [Deed("file.played", "file", media.pk)])
+    AuditEntry.objects.record(
+        media.workspace_id, f"member:{ids.text(bob.pk)}", [Deed("file.played", "file", media.pk)]
+    )
     page = text(page_of(alice).get(f"/m/{media.slug}"))
     assert "Played" in page
     assert "Bob" in page
@@ -170,7 +190,9 @@ def test_new_secrets_go_in_and_never_come_out(page_of, alice, connection):
     assert not AuditEntry.objects.filter(details__icontains="n3w").exists()
 
 
-def test_the_list_tells_the_deadline_of_the_most_urgent_file_and_the_webhook(page_of, alice, everybody, connection, announced_file):
+def test_the_list_tells_the_deadline_of_the_most_urgent_file_and_the_webhook(
+    page_of, alice, everybody, connection, announced_file
+):
     announced_file(fetch_before=clock.now() + timedelta(hours=5))
     page = text(page_of(alice).get("/integrations"))
     assert "Most urgent deadline" in page
@@ -194,8 +216,16 @@ def test_health_begins_with_the_worst_and_its_button(page_of, alice, everybody, 
 
 
 def test_receipts_that_were_not_understood_are_listed_and_read_again(page_of, alice, workspace, connection):
-    facts = {"workspace": workspace, "connection": connection, "received_at": clock.now(), "read_at": clock.now(), "body": b"{}"}
-    receipt = Receipt.objects.create(**facts, unread=[{"pointer": "/entry/0", "type": "change", "reason": "unheard of"}])
+    facts = {
+        "workspace": workspace,
+        "connection": connection,
+        "received_at": clock.now(),
+        "read_at": clock.now(),
+        "body": b"{}",
+    }
+    receipt = Receipt.objects.create(
+        **facts, unread=[{"pointer": "/entry/0", "type": "change", "reason": "unheard of"}]
+    )
     client = page_of(alice)
     assert "unheard of" in text(client.get("/health"))
     client.post("/health/replay", {"receipt": str(receipt)})
@@ -204,7 +234,13 @@ def test_receipts_that_were_not_understood_are_listed_and_read_again(page_of, al
 
 
 def test_nobody_replays_the_receipts_of_others(page_of, charlie, workspace, connection):
-    facts = {"workspace": workspace, "connection": connection, "received_at": clock.now(), "read_at": clock.now(), "body": b"{}"}
+    facts = {
+        "workspace": workspace,
+        "connection": connection,
+        "received_at": clock.now(),
+        "read_at": clock.now(),
+        "body": b"{}",
+    }
     receipt = Receipt.objects.create(**facts, unread=[{"type": "x", "reason": "y"}])
     page_of(charlie).post("/health/replay", {"receipt": str(receipt)})
     receipt.refresh_from_db()
@@ -228,7 +264,9 @@ def test_a_member_keeps_language_theme_and_time_zone(page_of, alice, kept_file):
     media = kept_file()
     MediaFile.objects.update(received_at="2026-11-17T17:32:00Z")
     client = page_of(alice)
-    client.post("/me", {"language": "pt-br", "theme": "dark", "time_zone": "America/Sao_Paulo", "name": "Alice"})
+    client.post(
+        "/me", {"language": "pt-br", "theme": "dark", "time_zone": "America/Sao_Paulo", "name": "Alice"}
+    )
     page = text(client.get(f"/m/{media.slug}"))
     assert '<html lang="pt-br" data-theme="dark">' in page
     assert "ter., 17 de nov. de 2026" in page
@@ -264,7 +302,9 @@ def sign_in(client, email, password):
 @pytest.mark.usefixtures("fresh_limits")
 def test_a_member_signs_in_reaches_the_page_asked_for_and_signs_out(alice):
     client = Client()
-    answer = client.post("/sign-in?next=/health", {"login": "alice@example.com", "password": PASSWORD, "next": "/health"})
+    answer = client.post(
+        "/sign-in?next=/health", {"login": "alice@example.com", "password": PASSWORD, "next": "/health"}
+    )
     assert answer["Location"] == "/health"
     assert client.get("/library").status_code == 200
     client.post("/sign-out")
@@ -307,7 +347,9 @@ def test_nobody_signs_up(db):
 
 
 def test_an_open_page_of_an_ended_session_is_left_as_a_whole(db):
-    answer = Client().get("/library", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/library?kind=voice"})
+    answer = Client().get(
+        "/library", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/library?kind=voice"}
+    )
     assert answer["HX-Redirect"] == "/sign-in?next=%2Flibrary%3Fkind%3Dvoice"
 
 

@@ -38,7 +38,9 @@ def test_no_template_carries_style_or_script(path):
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_no_script_needs_more_than_the_policy_gives(path):
     text = path.read_text()
-    assert not re.search(r"\beval\(|new Function|setAttribute\(\"style\"|insertAdjacentHTML|document\.write", text)
+    assert not re.search(
+        r"\beval\(|new Function|setAttribute\(\"style\"|insertAdjacentHTML|document\.write", text
+    )
     assert "://" not in text
 
 
@@ -78,7 +80,13 @@ def test_a_form_without_its_token_is_refused_in_words(alice):
 def test_every_code_has_words():
     assert set(words.OUTCOMES) == set(Outcome)
     assert set(words.CRM_REFUSALS) == set(CrmErrorKind)
-    assert set(words.KINDS) == set(words.KINDS_FROM) == set(words.KINDS_TO) == set(words.KIND_ICONS) == set(Kind.values)
+    assert (
+        set(words.KINDS)
+        == set(words.KINDS_FROM)
+        == set(words.KINDS_TO)
+        == set(words.KIND_ICONS)
+        == set(Kind.values)
+    )
     assert set(words.RENDITIONS) == set(RenditionKind.values)
     assert set(words.ROLES) == set(Role.values)
     assert set(words.CRM_STATES) == set(search.CRM_STATES)
@@ -117,7 +125,15 @@ def test_every_error_that_may_stand_on_a_row_has_words():
     on_rows = [
         kind
         for kind in families(AcervoError)
-        if kind.__module__.startswith(("acervo.fetch", "acervo.keep.vault", "acervo.keep.storage", "acervo.providers", "acervo.base.errors"))
+        if kind.__module__.startswith(
+            (
+                "acervo.fetch",
+                "acervo.keep.vault",
+                "acervo.keep.storage",
+                "acervo.providers",
+                "acervo.base.errors",
+            )
+        )
     ]
     assert len(on_rows) > 8
     for kind in on_rows:
@@ -125,8 +141,14 @@ def test_every_error_that_may_stand_on_a_row_has_words():
 
 
 def test_every_icon_is_in_the_sheet():
-    drawn = set(re.findall(r'<symbol id="([a-z0-9-]+)"', (PACKAGE / "web/static/icons/icons.svg").read_text()))
-    used = {status.icon for table in (words.FILE_STATES, words.DELIVERY_STATES, words.CONNECTION_STATES) for status in table.values()}
+    drawn = set(
+        re.findall(r'<symbol id="([a-z0-9-]+)"', (PACKAGE / "web/static/icons/icons.svg").read_text())
+    )
+    used = {
+        status.icon
+        for table in (words.FILE_STATES, words.DELIVERY_STATES, words.CONNECTION_STATES)
+        for status in table.values()
+    }
     used |= {happening.icon for happening in words.ACTIONS.values()} | set(words.KIND_ICONS.values())
     for path in TEMPLATES:
         used |= set(re.findall(r'{% icon "([a-z0-9-]+)"', path.read_text()))

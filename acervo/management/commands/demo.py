@@ -36,6 +36,7 @@ WITHOUT_TERMINAL_S = 300
 
 
 class Command(AcervoCommand):
+    requires_system_checks = "__all__"
     help = "See it work: a simulated WhatsApp number and HubSpot account, and a day in about eighty seconds."
 
     def add_arguments(self, parser: CommandParser) -> None:

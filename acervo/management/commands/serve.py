@@ -23,6 +23,7 @@ WORKERS = (("capture", "capture,tick"), ("preparation", "prepare,deliver"))
 
 
 class Command(AcervoCommand):
+    requires_system_checks = "__all__"
     help = "Run database, web and workers; restart what dies; stop cleanly."
 
     def add_arguments(self, parser: CommandParser) -> None:

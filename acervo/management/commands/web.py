@@ -17,6 +17,7 @@ CLOSE_AFTER_S = 5
 
 
 class Command(AcervoCommand):
+    requires_system_checks = "__all__"
     help = "Serve webhooks, playback and pages."
 
     def add_arguments(self, parser: CommandParser) -> None:

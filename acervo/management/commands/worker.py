@@ -25,6 +25,7 @@ AWAY_S = 1.0
 
 
 class Command(AcervoCommand):
+    requires_system_checks = "__all__"
     help = "Carry out jobs. Any number of workers may run, on any number of machines."
 
     def add_arguments(self, parser: CommandParser) -> None:
