@@ -89,7 +89,9 @@ class _Loop:
 _loop = _Loop()
 
 
-@steps.task(name="capture", queue="capture", retry=Patience())
+@steps.task(
+    name="capture", queue="capture"
+)  # no retry: its facts are due again, and the clock looks for what is due
 async def capture() -> None:
     """Fetch, prove, seal and store everything that is due. While the loop runs, another call only makes it look again."""
     _loop.is_wanted_again = True
@@ -120,7 +122,7 @@ def _prepared(media: UUID) -> None:
         start_deliveries()
 
 
-@steps.task(name="deliver", queue="deliver", retry=Patience())
+@steps.task(name="deliver", queue="deliver")  # no retry, as above
 async def deliver(connection: str) -> None:
     """Keep what is promised to one CRM, until nothing is due."""
     async with httpx.AsyncClient(timeout=CRM_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:

@@ -43,7 +43,9 @@ def _arguments() -> tuple[list[str], Options]:
     given = parser.parse_args()
     chosen = [*given.names, *given.only] or list(BENCHMARKS)
     if unknown := set(chosen) - set(BENCHMARKS):
-        parser.error(f"There is no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(BENCHMARKS)}.")
+        parser.error(
+            f"There is no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(BENCHMARKS)}."
+        )
     return chosen, Options(rounds=given.rounds, scale=given.scale)
 
 

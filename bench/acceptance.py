@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
+from typing import LiteralString
 
 import psutil
 import uvloop
@@ -32,7 +33,8 @@ class Side:
     name: str
     port: int
     path: str
-    table: str
+    count: LiteralString
+    """Asks the database for the rows of this side."""
     process: psutil.Process
     acknowledged: int = 0
     rates: list[float] = field(default_factory=list)
@@ -59,9 +61,13 @@ def run(options: Options) -> Iterator[Result]:
             serving(BARE, environment=floor) as bare,
             serving(PLAIN, "--wsgi", environment=floor) as plain,
         ):
-            ours = Side("acervo web", place.port, place.hook, "acervo_receipt", web)
-            bare_side = Side("bare receiver", bare.port, "/hook", "floor_receipt", bare.process)
-            plain_side = Side("plain Django", plain.port, "/hook", "floor_plain_receipt", plain.process)
+            ours = Side("acervo web", place.port, place.hook, "SELECT count(*) FROM acervo_receipt", web)
+            bare_side = Side(
+                "bare receiver", bare.port, "/hook", "SELECT count(*) FROM floor_receipt", bare.process
+            )
+            plain_side = Side(
+                "plain Django", plain.port, "/hook", "SELECT count(*) FROM floor_plain_receipt", plain.process
+            )
             sides = (ours, bare_side, plain_side)
             for side in sides:
                 _warm_up(side, files)
@@ -81,7 +87,7 @@ def _warm_up(side: Side, files: list[Announced]) -> None:
 def _compare_rows(place: Ground, sides: tuple[Side, ...]) -> None:
     """A rate counts only if every webhook that was acknowledged is a committed row."""
     for side in sides:
-        rows = place.ask(f"SELECT count(*) FROM {side.table}")
+        rows = place.ask(side.count)
         if rows != side.acknowledged:
             raise AssertionError(f"{side.name}: {side.acknowledged} acknowledged, {rows} rows.")
 

@@ -11,6 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
+
+STUCK_S = 30.0
+"""An answer that takes this long will not come."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,16 @@ class Answers:
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def get(path: str, headers: dict[str, str]) -> bytes:
+    """One HTTP/1.1 request without a body."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
 def post(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """One HTTP/1.1 request, ready to be written."""
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
@@ -45,21 +59,40 @@ async def flood(port: int, requests: Sequence[bytes], *, connections: int, secon
     loop = asyncio.get_running_loop()
     for line in lines:
         await loop.create_connection(lambda line=line: line, "127.0.0.1", port)  # type: ignore[misc]
-    await asyncio.gather(*(line.over for line in lines))
+    async with asyncio.timeout(seconds + STUCK_S):
+        await asyncio.gather(*(line.over for line in lines))
     answers.elapsed_s = time.perf_counter() - started
     return answers
 
 
-async def stream(port: int, requests: Sequence[bytes], *, per_second: float, connections: int = 64) -> Answers:
+async def send_all(port: int, requests: Sequence[bytes], *, connections: int) -> Answers:
+    """Every request once, as fast as they are answered."""
+    answers, waiting = Answers(), iter(requests)
+
+    async def send(line: _Single) -> None:
+        for request in waiting:
+            sent_at = time.perf_counter()
+            answers.statuses[await line.ask(request)] += 1
+            answers.seconds.append(time.perf_counter() - sent_at)
+
+    lines = [await _Single.open(port) for _ in range(min(connections, len(requests)))]
+    started = time.perf_counter()
+    await asyncio.gather(*(send(line) for line in lines))
+    answers.elapsed_s = time.perf_counter() - started
+    for line in lines:
+        line.transport.close()
+    return answers
+
+
+async def stream(
+    port: int, requests: Sequence[bytes], *, per_second: float, connections: int = 64
+) -> Answers:
     """Open loop: request number n leaves at n / per_second, whatever became of the others. Its time counts from when
     it was due, so that waiting for a free connection is not hidden."""
     answers = Answers()
-    loop = asyncio.get_running_loop()
     free: asyncio.Queue[_Single] = asyncio.Queue()
     for _ in range(connections):
-        line = _Single()
-        await loop.create_connection(lambda line=line: line, "127.0.0.1", port)  # type: ignore[misc]
-        free.put_nowait(line)
+        free.put_nowait(await _Single.open(port))
 
     async def one(request: bytes, due: float) -> None:
         line = await free.get()
@@ -80,26 +113,36 @@ async def stream(port: int, requests: Sequence[bytes], *, per_second: float, con
 
 class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
-    _received = b""
+    _head = b""
+    _status = 0
+    _missing = 0
+    """Bytes of the body that are still to come; the head is complete once a status is known."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, separator, body = self._received.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        lowered = head.lower()
-        at = lowered.find(b"content-length:")
-        length = int(lowered[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(body) >= length:
-            self._received = body[length:]
-            self.answered(int(head[9:12]))
+        if not self._status:
+            head, separator, data = (self._head + data).partition(b"\r\n\r\n")
+            self._head = head + separator
+            if not separator:
+                return
+            self._status, self._missing = int(head[9:12]), _length(head)
+        self._missing -= len(data)
+        if self._missing <= 0:
+            status, self._status, self._head = self._status, 0, b""
+            self.answered(status)
 
     def answered(self, status: int) -> None:
         raise NotImplementedError
+
+
+def _length(head: bytes) -> int:
+    """Of the body, in bytes. Every server here is made to tell it."""
+    _, found, rest = head.lower().partition(b"content-length:")
+    if not found:
+        raise ValueError("An answer without Content-Length cannot be measured by this client.")
+    return int(rest.split(b"\r\n", 1)[0])
 
 
 class _Line(_Connection):
@@ -136,10 +179,18 @@ class _Line(_Connection):
 class _Single(_Connection):
     """One question at a time."""
 
+    _answer: asyncio.Future[int]
+
+    @classmethod
+    async def open(cls, port: int) -> Self:
+        _, line = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        return line
+
     async def ask(self, request: bytes) -> int:
-        self._answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
-        return await self._answer
+        async with asyncio.timeout(STUCK_S):
+            return await self._answer
 
     def answered(self, status: int) -> None:
         self._answer.set_result(status)

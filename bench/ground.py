@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psutil
@@ -46,24 +46,27 @@ class Ground:
     def port(self) -> int:
         return self.house.port
 
-    def ask(self, query: str) -> Any:
-        """One value from the database."""
-        with psycopg.connect(self.conninfo) as connection:
-            found = connection.execute(query).fetchone()  # type: ignore[arg-type]
-            return found[0] if found else None
+    def ask(self, query: LiteralString) -> Any:
+        """One value from the database, or None where there is no row."""
+        with self.asking() as ask:
+            return ask(query)
 
-    def execute(self, statement: str) -> None:
+    @contextmanager
+    def asking(self) -> Iterator[Callable[[LiteralString], Any]]:
+        """The same, for many questions."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+
+            def ask(query: LiteralString) -> Any:
+                found = connection.execute(query).fetchone()
+                return found[0] if found else None
+
+            yield ask
 
     def postgres(self) -> list[psutil.Process]:
         """The server and its processes."""
-        pid_file = self.house.folder / "data" / "postgres"
-        pids = [path for path in pid_file.rglob("postmaster.pid")]
-        with suppress(psutil.Error, ValueError, IndexError):
-            server = psutil.Process(int(pids[0].read_text().split()[0]))
-            return [server, *server.children()]
-        return []
+        (pid_file,) = (self.house.folder / "data" / "postgres").rglob("postmaster.pid")
+        server = psutil.Process(int(pid_file.read_text().split()[0]))
+        return [server, *server.children()]
 
     @contextmanager
     def part(self, *arguments: str) -> Iterator[psutil.Process]:

@@ -95,9 +95,7 @@ def _watch(
         _sample(find, peaks, is_idle=False)
 
 
-def _sample(
-    find: Callable[[], Iterable[psutil.Process]], peaks: dict[int, Memory], *, is_idle: bool
-) -> None:
+def _sample(find: Callable[[], Iterable[psutil.Process]], peaks: dict[int, Memory], *, is_idle: bool) -> None:
     for process in find():
         with suppress(psutil.Error):
             held = _held_bytes(process)

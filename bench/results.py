@@ -52,4 +52,6 @@ def table(results: Iterable[Result]) -> str:
         held = {True: "yes", False: "NO", None: ""}[r.held]
         rows.append((r.name, f"{r.measured:,.1f} {r.unit}", floor, ratio, r.wanted, held))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

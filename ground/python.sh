@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 OLDEST="3.11"
 
-is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; }
+is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; }
 
 find_python() {
     for name in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -42,7 +42,7 @@ echo "Installing the releases of uv.lock into .venv"
 if ! .bootstrap/bin/uv sync --locked --quiet --python "$python" --reinstall-package acervo; then
     # uv.lock names the public index (ADR 9) and uv does not read pip's configuration. Where only pip knows the way
     # (a mirror, a proxy), pip fetches the same releases and checks the same hashes.
-    echo "uv could not fetch them; trying pip, as it is configured here"
+    echo "uv could not fetch them; trying pip, as it is configured here (slower)"
     [ -x .venv/bin/python ] || .bootstrap/bin/uv venv --quiet --python "$python" .venv
     .bootstrap/bin/uv export --locked --quiet --no-emit-project --output-file .bootstrap/locked.txt
     .bootstrap/bin/python -m pip --python .venv/bin/python install --quiet --require-hashes --requirement .bootstrap/locked.txt

@@ -70,7 +70,7 @@ install() {
 for tool in "$@"; do
     if has "$tool" || install "$tool"; then continue; fi
     if [ "$tool" = chromium ] && [ "${BROWSER_TESTS:-}" != required ]; then
-        echo "The browser tests will be skipped: Chromium is missing and could not be installed; $(cure "$tool")"
+        echo "The browser tests will be skipped: Chromium is missing and could not be installed; this does it: $(cure "$tool")"
         continue
     fi
     echo "$tool is missing and could not be installed; this does it: $(cure "$tool")" >&2

@@ -62,6 +62,8 @@ def member_preferences(get_response: Any) -> Respond | RespondSoon:
 
     def finish(response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Content-Language", translation.get_language())
+        # Pages tell of customers: no browser keeps them for whoever sits down next.
+        response.headers.setdefault("Cache-Control", "private, no-store")
         # A fragment and its page share an address: nothing in between may take one for the other.
         patch_vary_headers(response, ("Cookie", "HX-Request"))
         return response

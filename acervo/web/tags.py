@@ -276,13 +276,10 @@ def phone(value: str) -> str:
 
 
 def _written(at: datetime, day: str = "yMMMEd", clock_skeleton: str = "Hms") -> str:
-    """By CLDR's skeletons; CLDR knows no skeleton for a date with its time, but how to join the two."""
-    local, here = timezone.localtime(at), locale()
-    time = format_skeleton(clock_skeleton, local, locale=here)
-    if not day:
-        return time
-    joined = str(here.datetime_formats["medium"])
-    return joined.replace("{1}", format_skeleton(day, local, locale=here)).replace("{0}", time)
+    """By CLDR's skeletons: "ter., 17 de nov. de 2026, 14:32"."""
+    local = timezone.localtime(at)
+    parts = [format_skeleton(skeleton, local, locale=locale()) for skeleton in (day, clock_skeleton) if skeleton]
+    return ", ".join(parts)
 
 
 def _time(at: datetime | None, day: str, clock_skeleton: str) -> SafeString:

@@ -56,9 +56,7 @@ async def flush_forever(connection: psycopg.AsyncConnection) -> None:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    connections = [
-        await psycopg.AsyncConnection.connect(CONNINFO, autocommit=True) for _ in range(FLUSHERS)
-    ]
+    connections = [await psycopg.AsyncConnection.connect(CONNINFO, autocommit=True) for _ in range(FLUSHERS)]
     flushers = [asyncio.create_task(flush_forever(connection)) for connection in connections]
     yield
     for flusher in flushers:

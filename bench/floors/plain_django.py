@@ -68,7 +68,7 @@ def hook(request: HttpRequest) -> HttpResponse:
     with transaction.atomic():
         receipt = Receipt.objects.create(headers=dict(request.headers), body=request.body)
         read.defer(receipt=receipt.pk)
-    return HttpResponse()
+    return HttpResponse(headers={"Content-Length": "0"})
 
 
 urlpatterns = [path("hook", hook)]

@@ -5,6 +5,10 @@ const SETTLE_MS = 250;
 const pristine = new WeakMap();
 const withoutTokens = (html) => html.replace(/(name="csrfmiddlewaretoken" value=")[^"]*/g, "$1");
 
+let held; // what a pointer presses at this moment
+document.addEventListener("pointerdown", (event) => { held = event.target; });
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { held = undefined; });
+
 /** A part of a page that is kept up to date. `data-src`: where to fetch it from, if not this page's address. */
 class LivePart extends HTMLElement {
   connectedCallback() {
@@ -23,7 +27,7 @@ class LivePart extends HTMLElement {
   become(fresh) {
     const html = withoutTokens(fresh.innerHTML);
     if (html === pristine.get(this) || this.isInUse) return;
-    const focused = this.contains(document.activeElement) ? document.activeElement.id : "";
+    const focused = this.contains(document.activeElement) ? document.activeElement : undefined;
     const cards = [...fresh.querySelectorAll("article[id]")].map((card) => [card, withoutTokens(card.outerHTML)]);
     const content = document.createDocumentFragment();
     content.append(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
@@ -38,13 +42,14 @@ class LivePart extends HTMLElement {
     if (fresh.dataset.src) this.dataset.src = fresh.dataset.src;
     pristine.set(this, html);
     window.htmx?.process(this);
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (focused) (focused.isConnected ? focused : document.getElementById(focused.id))?.focus({ preventScroll: true });
   }
 
-  /** Somebody drags a position, fills in a form or has a menu of it open: not now. */
+  /** Somebody fills in a form or holds a position: not now. */
   get isInUse() {
     const active = document.activeElement;
-    return this.contains(active) && (active.matches("input, select, textarea") || !active.id);
+    const isFilledIn = this.contains(active) && active.matches("select, textarea, input:not([type=range])");
+    return isFilledIn || Boolean(held && this.contains(held));
   }
 }
 

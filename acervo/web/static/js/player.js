@@ -16,9 +16,17 @@ const remember = (key, value) => {
   try { localStorage.setItem(key, value); } catch { /* a browser that keeps nothing still plays */ }
 };
 
-/** A second drawing of the waveform, clipped to what has been played. */
+/** A second drawing of the waveform, as wide as what has been played. Attributes only: a style would offend the policy
+ * as soon as somebody copies the element. */
 function addPlayedLayer(wave) {
   if (wave.querySelectorAll("svg").length === 1) wave.firstElementChild.after(wave.firstElementChild.cloneNode(true));
+}
+
+function showPlayed(wave, part) {
+  const [whole, played] = wave.querySelectorAll("svg");
+  const { width, height } = whole.viewBox.baseVal;
+  played.setAttribute("width", `${100 * part}%`);
+  played.setAttribute("viewBox", `0 0 ${width * part} ${height}`);
 }
 
 function show(wave, time, length, of) {
@@ -26,7 +34,7 @@ function show(wave, time, length, of) {
   range.max = length || 1;
   range.value = time;
   range.setAttribute("aria-valuetext", `${written(time)} ${of} ${written(length)}`);
-  wave.style.setProperty("--played", `${length ? Math.min(100, (100 * time) / length) : 0}%`);
+  showPlayed(wave, length ? Math.min(1, time / length) : 0);
 }
 
 class NowPlaying extends HTMLElement {
@@ -167,6 +175,7 @@ class MediaPlayer extends HTMLElement {
   connectedCallback() {
     this.wave = this.querySelector(".wave");
     addPlayedLayer(this.wave);
+    showPlayed(this.wave, 0);
     this.listen = (event) => this.follow(event.detail);
     document.addEventListener("acervo:playing", this.listen);
     if (!this.isWired) this.wire();
