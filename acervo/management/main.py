@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from acervo.management import demo_ground
 
@@ -47,6 +48,10 @@ def main() -> None:
         raise SystemExit(f"acervo: there is no command {arguments[0]!r}.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "acervo.settings")
     if arguments[0] == "demo":
+        if find_spec("sandbox") is None:
+            raise SystemExit(
+                "acervo: the demo is not part of this installation; it runs from a clone of the repository."
+            )
         demo_ground.lay(os.environ, arguments)
     is_help = "-h" in arguments or "--help" in arguments
     _prepare(with_database=arguments[0] not in WITHOUT_DATABASE and not is_help)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from django.db import models
+from django.db import connections, models
 
 from acervo.base import clock, ids
 
 if TYPE_CHECKING:
     from acervo.models.member import Member
+
+
+# One statement, one parameter for all entries: every kept file writes one, and the ORM's own way costs four times the CPU.
+RECORD = """
+INSERT INTO acervo_auditentry (id, workspace_id, number, at, by, action, subject_type, subject_id, reason, details,
+    previous_hash, hash)
+SELECT d.id, %s, 0, %s, %s, d.action, d.subject_type, d.subject_id, d.reason, d.details, '', ''
+FROM jsonb_to_recordset(%s::jsonb) AS d(id uuid, action text, subject_type text, subject_id uuid, reason text, details jsonb)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +50,19 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
 
     def record(self, workspace_id: UUID, by: str, deeds: Iterable[Deed]) -> None:
         """Append, as the last thing of a transaction: the chain of a workspace is written by one at a time."""
-        at = clock.now()
-        self.bulk_create(
-            AuditEntry(
-                workspace_id=workspace_id,
-                at=at,
-                by=by,
-                action=deed.action,
-                subject_type=deed.subject_type,
-                subject_id=deed.subject_id,
-                reason=deed.reason,
-                details=deed.details,
-            )
+        rows = [
+            {
+                "id": str(ids.new()),
+                "action": deed.action,
+                "subject_type": deed.subject_type,
+                "subject_id": str(deed.subject_id) if deed.subject_id else None,
+                "reason": deed.reason,
+                "details": deed.details,
+            }
             for deed in deeds
-        )
+        ]
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(RECORD, [workspace_id, clock.now(), by, json.dumps(rows)])
 
 
 class AuditEntry(models.Model):

@@ -278,7 +278,9 @@ def phone(value: str) -> str:
 def _written(at: datetime, day: str = "yMMMEd", clock_skeleton: str = "Hms") -> str:
     """By CLDR's skeletons: "ter., 17 de nov. de 2026, 14:32"."""
     local = timezone.localtime(at)
-    parts = [format_skeleton(skeleton, local, locale=locale()) for skeleton in (day, clock_skeleton) if skeleton]
+    parts = [
+        format_skeleton(skeleton, local, locale=locale()) for skeleton in (day, clock_skeleton) if skeleton
+    ]
     return ", ".join(parts)
 
 

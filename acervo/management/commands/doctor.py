@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -54,9 +55,9 @@ def examine() -> Iterator[Finding]:
     for name, program in (("ffmpeg", settings.ACERVO_FFMPEG), ("ffprobe", settings.ACERVO_FFPROBE)):
         yield _tried(
             name,
-            lambda program=program: _tool(program),
+            partial(_tool, program),
             _("Install ffmpeg, or name it in ACERVO_FFMPEG and ACERVO_FFPROBE."),
-        )  # type: ignore[misc]
+        )
     yield _isolation()
     if database.is_well:
         yield _tried("clock", _clock, _("Synchronise this machine's clock (NTP)."))
@@ -141,9 +142,9 @@ def _connections() -> Iterator[Finding]:
         check = _provider_is_alive if row.purpose == Purpose.PROVIDER else _crm_is_alive
         yield _tried(
             f"{row.kind} {ids.text(row.pk)}",
-            lambda row=row, check=check: check(row),
+            partial(check, row),
             _("Reconnect it under Integrations."),
-        )  # type: ignore[misc]
+        )
 
 
 def _provider_is_alive(row: Connection) -> str:
