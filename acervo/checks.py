@@ -44,4 +44,12 @@ def deployment_is_sound(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
                 id="acervo.E002",
             )
         )
+    if settings.EMBEDDED is None and settings.ACERVO_HAS_OWN_KEYS:
+        found.append(
+            Warning(
+                _("The database is shared, but the keys lie in this machine's data folder only."),
+                hint=_("Set ACERVO_MASTER_KEY and ACERVO_SECRET_KEY to the same values on every machine."),
+                id="acervo.W002",
+            )
+        )
     return found

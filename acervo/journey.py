@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from django.conf import settings
 from django.db import transaction
 from procrastinate import App, Blueprint, JobContext
 from procrastinate.contrib.django import app as queue
@@ -33,8 +34,9 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
+from acervo.base.http import crm_client
 from acervo.deliver import attach, outbox
-from acervo.fetch.capture import capture_due
+from acervo.fetch import capture as capturing
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Receipt
 from acervo.prepare import renditions
 from acervo.receive.reader import drain
@@ -101,7 +103,7 @@ async def capture() -> None:
     try:
         while _loop.is_wanted_again:
             _loop.is_wanted_again = False
-            await capture_due(_kept)
+            await capturing.capture(_kept)
     finally:
         _loop.is_running = False
 
@@ -125,9 +127,13 @@ def _prepared(media: UUID) -> None:
 @steps.task(name="deliver", queue="deliver")  # no retry, as above
 async def deliver(connection: str) -> None:
     """Keep what is promised to one CRM, until nothing is due."""
-    async with httpx.AsyncClient(timeout=CRM_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
+    async with _crm_client() as http:
         while (await attach.deliver(UUID(connection), http=http)).claimed:
             pass
+
+
+def _crm_client() -> httpx.AsyncClient:
+    return crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=CRM_TIMEOUT_S)
 
 
 # ── starting them ──
@@ -186,10 +192,10 @@ def retry_capture(media: MediaFile, by: str) -> None:
         found = MediaFile.objects.filter(pk=media.pk, stored_at=None)
         if not found.update(gone_at=None, due_at=at, claimed_until=None, corrupt_attempts=0, changed_at=at):
             return
-        start_capture()
         AuditEntry.objects.record(
             media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")]
         )
+        start_capture()  # after the audit, like everybody: in another order two would wait for each other
 
 
 def retry_delivery(delivery: Delivery, by: str) -> None:
@@ -226,6 +232,6 @@ async def reconcile(connection: Connection) -> None:
     """Compare what a CRM has with what we said it has, and mend it by policy."""
     from acervo.deliver.reconcile import reconcile as compare
 
-    async with httpx.AsyncClient(timeout=CRM_TIMEOUT_S, trust_env=False) as http:
+    async with _crm_client() as http:
         await compare(connection.pk, http=http, limit=outbox.BATCH)
     await in_thread(start_deliveries)

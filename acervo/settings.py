@@ -37,6 +37,7 @@ ACERVO_MASTER_KEY = (
     if ENV.master_key
     else keyfile.read_or_create(ENV.data_dir / "keys" / "master")
 )
+ACERVO_HAS_OWN_KEYS = not (ENV.secret_key and ENV.master_key)
 # Names the key without telling it, so that a row says which master key it needs.
 ACERVO_MASTER_KEY_ID = hashlib.sha256(b"acervo master key id" + ACERVO_MASTER_KEY).hexdigest()[:16]
 
@@ -59,7 +60,8 @@ def _database() -> dict[str, object]:
         "PASSWORD": known.pop("password", ""),
         "HOST": known.pop("host", ""),
         "PORT": str(known.pop("port", "")),
-        "OPTIONS": {**known, "application_name": "acervo"},
+        # A database that does not answer must be told from one that takes its time.
+        "OPTIONS": {"connect_timeout": 10, **known, "application_name": "acervo"},
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

@@ -23,6 +23,8 @@ clockwork = Blueprint()
 STALLED_AFTER_S = 30.0
 """A worker without a heartbeat for this long is taken for dead; its jobs are given to others."""
 FINISHED_JOBS_HOURS = 24
+FAILED_JOBS_HOURS = 14 * 24
+"""While a database or a store is ill, looking for work may fail every few seconds."""
 FORGOTTEN_AFTER = timedelta(minutes=10)
 LOOK_BACK = timedelta(minutes=10)
 """Far more than the pause between two looks, so that a late one misses nothing."""
@@ -84,6 +86,7 @@ async def renew_changed(timestamp: int) -> None:
 async def forget_finished_jobs(timestamp: int) -> None:
     """Finished jobs say nothing that the rows do not say better."""
     await queue.job_manager.delete_old_jobs(nb_hours=FINISHED_JOBS_HOURS, include_failed=False)
+    await queue.job_manager.delete_old_jobs(nb_hours=FAILED_JOBS_HOURS, include_failed=True)
 
 
 @clockwork.periodic(cron="*/15 * * * *")

@@ -22,6 +22,7 @@ import psutil
 
 from sandbox.whatsapp import Phone
 
+PARTS = ("web", "capture", "preparation", "postgres")
 READY_S = 120.0
 PATIENCE_S = 240.0
 
@@ -98,9 +99,17 @@ class House:
         return []
 
     def kill(self, victim: str) -> None:
-        """kill -9 of one part, or of `all`: the keeper of the house, its children and the database."""
-        names = ("web", "capture", "preparation", "postgres") if victim == "all" else (victim,)
-        found = [process for name in names for process in self.processes(name)]
+        """kill -9 of one part, or of `all`: the keeper of the house, its children and the database. What is not
+        there cannot be killed: waits for it, lest a murder that did not happen count as survived."""
+        for name in PARTS if victim == "all" else (victim,):
+            wait_for(lambda name=name: self.processes(name), f"running: {name}", READY_S)
+        self.end(victim)
+
+    def end(self, victim: str) -> None:
+        """As `kill`, of whatever is still there."""
+        found = [
+            process for name in (PARTS if victim == "all" else (victim,)) for process in self.processes(name)
+        ]
         if victim == "all" and self.serving:
             self.serving.kill()
             self.serving.wait()
@@ -158,7 +167,7 @@ def house(**settings: str) -> Iterator[House]:
         raise
     finally:
         made.stop()
-        made.kill("all")
+        made.end("all")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 P = ParamSpec("P")
@@ -30,6 +31,7 @@ async def in_thread(do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 def conninfo() -> str:
     """How others than Django reach the same database. Holds the password: never log it."""
+    words = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     known = connection.get_connection_params()
-    wanted = {name: known[name] for name in ("host", "port", "user", "password", "dbname") if known.get(name)}
-    return make_conninfo(**wanted)
+    # Everything libpq understands, sslmode and certificates above all; the rest is Django's and psycopg's own.
+    return make_conninfo(**{name: value for name, value in known.items() if name in words and value})

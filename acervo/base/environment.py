@@ -121,6 +121,10 @@ class Environment(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an http:// or https:// address, such as https://acervo.example.com")
+        if parts.path.strip("/") or parts.username:
+            raise ValueError(
+                "must name a host of Acervo's own, without a path, such as https://acervo.example.com"
+            )
         return value.rstrip("/")
 
     @field_validator("storage_url")

@@ -1,13 +1,15 @@
-"""Guarded HTTP: a socket that refuses private addresses, and the session media is fetched with."""
+"""Guarded HTTP: nothing of ours reaches a private address that the operator did not name, for media and for CRMs."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Collection
 from typing import Any
 
 import aiohttp
+import httpx
 
 from acervo.base.errors import NeedsPerson
 
@@ -52,12 +54,15 @@ def guarded_socket(allowed: Collection[str]) -> Callable[[Any], socket.socket]:
 
     def make(info: Any) -> socket.socket:
         family, kind, protocol, _, address = info
-        host, port = str(address[0]), int(address[1])
-        if not is_public(host) and (host, None) not in permitted and (host, port) not in permitted:
-            raise ForbiddenAddress(f"Refused to connect to a private address on port {port}.")
+        _refuse_private(str(address[0]), int(address[1]), permitted)
         return socket.socket(family, kind, protocol)
 
     return make
+
+
+def _refuse_private(address: str, port: int, permitted: Collection[tuple[str, int | None]]) -> None:
+    if not is_public(address) and (address, None) not in permitted and (address, port) not in permitted:
+        raise ForbiddenAddress(f"Refused to connect to a private address on port {port}.")
 
 
 def _addresses(allowed: Collection[str]) -> frozenset[tuple[str, int | None]]:
@@ -88,4 +93,52 @@ def media_session(allowed_private: Collection[str], *, limit: int) -> aiohttp.Cl
         auto_decompress=False,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def crm_client(allowed_private: Collection[str], *, timeout_s: float) -> httpx.AsyncClient:
+    """A client for CRM APIs: guarded like the socket above, no redirects, no proxy from the environment."""
+    return httpx.AsyncClient(
+        transport=_GuardedTransport(allowed_private),
+        timeout=timeout_s,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+class _GuardedTransport(httpx.AsyncHTTPTransport):
+    """Resolves the host itself and calls the very address it judged. Certificates are still checked by name."""
+
+    def __init__(self, allowed_private: Collection[str]) -> None:
+        super().__init__(trust_env=False)
+        self._permitted = _addresses(allowed_private)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        failure: Exception = OSError("no address")
+        for address in await self._resolve(request.url):
+            try:
+                return await super().handle_async_request(_sent_to(address, request))
+            except httpx.ConnectError as error:  # nothing was sent: the next address may answer
+                failure = error
+        raise httpx.ConnectError("None of the host's addresses answered.") from failure
+
+    async def _resolve(self, url: httpx.URL) -> list[str]:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+            addresses = [str(item[4][0]) for item in found]
+            for address in addresses:
+                _refuse_private(address, port, self._permitted)
+        except (OSError, ForbiddenAddress) as error:
+            raise httpx.ConnectError("The host cannot be called.") from error
+        return addresses
+
+
+def _sent_to(address: str, request: httpx.Request) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,  # with the Host that was asked for
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
     )

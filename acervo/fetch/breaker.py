@@ -19,6 +19,8 @@ STRAINED_AFTER = 20
 STRAIN_WINDOW_S = 60.0
 REST_S = 10.0
 HOUR_S = 3600.0
+LONGEST_REST_S = 900.0
+"""Of what a provider asks for: some files have an hour in all."""
 BUSY_PERCENT = 95.0
 """At this share of the provider's allowance we wait for what it says it takes to regain."""
 
@@ -32,9 +34,9 @@ def note(
         by_number[item.claim.connection_id].append(item)
     for pk in sorted(by_number):
         row = Connection.objects.select_for_update(no_key=True).get(pk=pk)
-        changes = _changes(
-            row, by_number[pk], providers[pk].capabilities.download_failures_per_hour, usage.get(pk)
-        )
+        provider = providers.get(pk)  # none where its secrets do not open
+        budget = provider.capabilities.download_failures_per_hour if provider else None
+        changes = _changes(row, by_number[pk], budget, usage.get(pk))
         Connection.objects.filter(pk=pk).update(**changes)
 
 
@@ -56,15 +58,26 @@ def _changes(
     failures = past + [at.timestamp()] * len(strained)
     if failures != row.failures:
         changes["failures"] = failures[-200:]
-    if rest_s := _rest_s(failures, at.timestamp(), budget, is_new=bool(strained)):
-        changes["breaker_open_until"] = at + timedelta(seconds=rest_s)
-    elif kept and row.breaker_open_until:
-        changes["breaker_open_until"] = None
+    strain_s = _rest_s(failures, at.timestamp(), budget, is_new=bool(strained))
+    rest_s = max(strain_s, min(max(_asked_s(results), _busy_s(usage)), LONGEST_REST_S))
+    until = at + timedelta(seconds=rest_s)
+    # What was under way when a rest began may end well or badly, and does not shorten it.
+    if rest_s and not (row.breaker_open_until and row.breaker_open_until > until):
+        changes["breaker_open_until"] = until
     if usage is not None:
         changes["usage"] = {"percent": usage.percent, "at": at.isoformat(), **usage.facts}
-        if usage.percent >= BUSY_PERCENT and usage.regain_after_s:
-            changes["breaker_open_until"] = at + timedelta(seconds=usage.regain_after_s)
     return changes
+
+
+def _asked_s(results: list[Kept | Failed]) -> float:
+    """Seconds the provider asked the whole number to wait, 0 for none."""
+    errors = [item.error for item in results if isinstance(item, Failed)]
+    limited = [error for error in errors if getattr(error, "code", None) == Outcome.RATE_LIMITED]
+    return max((getattr(error, "after_s", None) or 0.0 for error in limited), default=0.0)
+
+
+def _busy_s(usage: Usage | None) -> float:
+    return usage.regain_after_s if usage is not None and usage.percent >= BUSY_PERCENT else 0.0
 
 
 def _rest_s(failures: list[float], at: float, budget: int | None, *, is_new: bool) -> float:

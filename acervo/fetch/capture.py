@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import aiohttp
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, OperationalError, transaction
 
+from acervo.base import ids
 from acervo.base.database import in_thread
+from acervo.base.errors import AcervoError
 from acervo.base.http import media_session
 from acervo.fetch import breaker, claims
 from acervo.fetch.claims import Claim, Failed, Kept, Settled
@@ -26,9 +29,24 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.02
 """After a first result, others that arrive within this time share its commit."""
+LOOK_AGAIN_S = 0.5
+"""So long a free place may stay empty while other downloads go on: one that drips must not keep anybody waiting."""
 
 OnKept = Callable[[list[UUID]], None]
 """Called inside the transaction that commits the files: what comes next in their journey."""
+
+
+@dataclass(slots=True)
+class _Means:
+    """What it takes to fetch a handful of claims: adapters by connection, data keys by person. A connection or a
+    workspace that cannot be opened is its own files' trouble, and nobody else's."""
+
+    providers: dict[UUID, Provider] = field(default_factory=dict)
+    keys: dict[UUID, keys.OpenKey] = field(default_factory=dict)
+    troubles: dict[UUID, Exception] = field(default_factory=dict)
+
+    def trouble_of(self, claim: Claim) -> Exception | None:
+        return self.troubles.get(claim.connection_id) or self.troubles.get(claim.workspace_id)
 
 
 @dataclass(slots=True)
@@ -36,66 +54,124 @@ class _Work:
     """What is in hand right now."""
 
     session: aiohttp.ClientSession
+    in_hand: set[UUID]
+    limit: int
     providers: dict[UUID, Provider] = field(default_factory=dict)
     usage: dict[UUID, Usage] = field(default_factory=dict)
     tasks: dict[asyncio.Task[Kept | Failed], Claim] = field(default_factory=dict)
+    looked_at: float = 0.0
+
+    @property
+    def room(self) -> int:
+        return self.limit - len(self.tasks)
+
+    def is_worth_looking(self) -> bool:
+        """Free places are filled many at a time: a claim costs a transaction."""
+        waited_s = time.monotonic() - self.looked_at
+        return self.room >= self.limit // 2 or (self.room > 0 and waited_s >= LOOK_AGAIN_S)
 
 
-async def capture_due(on_kept: OnKept, *, concurrency: int | None = None) -> int:
+_bell: asyncio.Event | None = None
+
+
+async def capture(on_kept: OnKept) -> None:
+    """Capture every file that is due, by one loop in this process: who calls while it runs makes it look again.
+    (Several loops would settle in smaller batches and wait for each other's locks.)"""
+    global _bell
+    if _bell is not None:
+        _bell.set()
+        return
+    _bell = asyncio.Event()
+    try:
+        await capture_due(on_kept, bell=_bell)
+    finally:
+        _bell = None
+
+
+async def capture_due(
+    on_kept: OnKept, *, concurrency: int | None = None, bell: asyncio.Event | None = None
+) -> int:
     """Capture every file that is due, until none is; returns how many were kept. Any number may run at once,
-    in any number of processes. Cancelled, it lets go of its claims by their lease."""
+    in any number of processes. Cancelled, it lets go of its claims by their lease. `bell` makes it look again."""
     limit = concurrency or settings.ACERVO_CAPTURE_CONCURRENCY
+    bell = bell or asyncio.Event()
     kept = 0
     async with (
         media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=limit) as session,
         _renewing() as in_hand,
     ):
-        work = _Work(session)
-        while True:
-            await _take(work, limit, in_hand)
-            if not work.tasks:
-                return kept
-            results = await _results(work, in_hand)
-            settled = await in_thread(_settle, results, dict(work.providers), dict(work.usage), on_kept)
-            await vault.discard([surplus.object_key for surplus in settled.surplus])
-            kept += len(settled.kept)
+        work = _Work(session, in_hand, limit)
+        await _take(work, bell)
+        while work.tasks:
+            results = await _results(work, bell)
+            kept += await _settle_and_take(work, results, bell, on_kept)
+    return kept
 
 
-async def _take(work: _Work, limit: int, in_hand: set[UUID]) -> None:
-    """Fill the free places, but not one by one: a claim costs a transaction."""
-    room = limit - len(work.tasks)
-    if work.tasks and room < limit // 2:
-        return
-    taken, opened, providers = await in_thread(_claim, room, frozenset(work.providers))
-    work.providers |= providers
-    in_hand.update(claim.id for claim in taken)
-    for claim in taken:
-        task = asyncio.create_task(_one(work, claim, opened.get(claim.person_id)))
-        work.tasks[task] = claim
+async def _settle_and_take(
+    work: _Work, results: list[Kept | Failed], bell: asyncio.Event, on_kept: OnKept
+) -> int:
+    """Write down what is done while the free places are filled."""
+    async with asyncio.TaskGroup() as both:
+        settling = both.create_task(_write_down(work, results, on_kept))
+        if bell.is_set() or work.is_worth_looking():
+            both.create_task(_take(work, bell))
+    return settling.result()
 
 
-async def _results(work: _Work, in_hand: set[UUID]) -> list[Kept | Failed]:
-    done, pending = await asyncio.wait(work.tasks, return_when=asyncio.FIRST_COMPLETED)
-    if pending:
-        more, _ = await asyncio.wait(pending, timeout=GATHER_S)
-        done |= more
-    for task in done:
-        in_hand.discard(work.tasks.pop(task).id)
-    return [task.result() for task in done]
+async def _write_down(work: _Work, results: list[Kept | Failed], on_kept: OnKept) -> int:
+    if not results:
+        return 0
+    settled = await in_thread(_settle, results, dict(work.providers), dict(work.usage), on_kept)
+    await vault.discard([surplus.object_key for surplus in settled.surplus])
+    return len(settled.kept)
 
 
-async def _one(work: _Work, claim: Claim, key: keys.OpenKey | None) -> Kept | Failed:
-    line = Line(work.providers[claim.connection_id], work.session)
+async def _take(work: _Work, bell: asyncio.Event) -> None:
+    """Fill the free places. Looks again when the bell rang meanwhile: what it rang for may have come too late."""
+    while True:
+        bell.clear()
+        work.looked_at = time.monotonic()
+        taken, opened, providers = await in_thread(_claim, work.room, frozenset(work.providers))
+        work.providers |= providers
+        work.in_hand.update(claim.id for claim in taken)
+        for claim in taken:
+            task = asyncio.create_task(_one(work, claim, opened.get(claim.person_id)))
+            work.tasks[task] = claim
+        if work.tasks or not bell.is_set():
+            return
+
+
+async def _results(work: _Work, bell: asyncio.Event) -> list[Kept | Failed]:
+    """What has ended; nothing when it is only time to look for more."""
+    ringing = asyncio.create_task(bell.wait())
+    done, _ = await asyncio.wait(
+        {ringing, *work.tasks}, return_when=asyncio.FIRST_COMPLETED, timeout=LOOK_AGAIN_S
+    )
+    ringing.cancel()
+    if not done - {ringing}:
+        return []
+    ended, _ = await asyncio.wait(work.tasks, timeout=GATHER_S)
+    for task in ended:
+        work.in_hand.discard(work.tasks.pop(task).id)
+    return [task.result() for task in ended]
+
+
+async def _one(work: _Work, claim: Claim, means: _Means) -> Kept | Failed:
+    if trouble := means.trouble_of(claim):
+        return Failed(claim, trouble)
+    line = Line(means.providers[claim.connection_id], work.session)
+    key = means.keys.get(claim.person_id)
     place = vault.Place(claim.workspace_id, claim.id, vault.ORIGINAL, claim.sealing, key)
     try:
         stored = await download(line, claim, place)
     except (
         Exception
     ) as error:  # one file must not take its neighbours down; our faults are told from theirs below
-        if not hasattr(error, "code"):
-            log.exception("capture.fault", extra={"media": claims.slug(claim)})
-        else:
+        if isinstance(error, AcervoError):
             log.info("file.not_kept", extra={"media": claims.slug(claim), "reason": str(error.code)})
+        else:
+            log.exception("capture.fault", extra={"media": claims.slug(claim)})
         return Failed(claim, error)
     finally:
         if line.usage is not None:
@@ -103,20 +179,31 @@ async def _one(work: _Work, claim: Claim, key: keys.OpenKey | None) -> Kept | Fa
     return Kept(claim, stored)
 
 
-def _claim(
-    room: int, known: frozenset[UUID]
-) -> tuple[list[Claim], dict[UUID, keys.OpenKey], dict[UUID, Provider]]:
-    taken = claims.claim(room)
+def _claim(room: int) -> tuple[list[Claim], _Means]:
+    """Adapters are made anew each time: a loop may run for days, and must notice a new token."""
+    taken, means = claims.claim(room), _Means()
     people: dict[UUID, set[UUID]] = {}
     for claim in taken:
         if claim.sealing == Sealing.ACERVO:
             people.setdefault(claim.workspace_id, set()).add(claim.person_id)
-    opened: dict[UUID, keys.OpenKey] = {}
     for workspace_id, persons in people.items():
-        opened |= keys.for_people(workspace_id, persons)
-    fresh = {claim.connection_id for claim in taken} - known
-    providers = {row.pk: credentials.provider(row) for row in Connection.objects.filter(pk__in=fresh)}
-    return taken, opened, providers
+        with _trouble_of(means, workspace_id):
+            means.keys |= keys.for_people(workspace_id, persons)
+    for row in Connection.objects.filter(pk__in={claim.connection_id for claim in taken}):
+        with _trouble_of(means, row.pk):
+            means.providers[row.pk] = credentials.provider(row)
+    return taken, means
+
+
+@contextmanager
+def _trouble_of(means: _Means, whose: UUID) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("capture.cannot_open", extra={"whose": ids.text(whose)})
+        means.troubles[whose] = error
 
 
 def _settle(
@@ -141,8 +228,10 @@ async def _renewing() -> AsyncIterator[set[UUID]]:
     async def renew_forever() -> None:
         while True:
             await asyncio.sleep(claims.LEASE_S / 3)
-            if in_hand:
+            try:
                 await in_thread(claims.renew, sorted(in_hand))
+            except Error as error:  # the next turn comes before the lease ends
+                log.warning("capture.claims_not_renewed", extra={"reason": type(error).__name__})
 
     renewal = asyncio.create_task(renew_forever())
     try:

@@ -218,7 +218,7 @@ def next_try(claim: Claim, error: Exception, at: datetime) -> datetime:
 
 
 def _pause(claim: Claim, code: str, deeds: dict[UUID, list[Deed]]) -> None:
-    account = Connection.objects.select_for_update().get(pk=claim.connection_id)
+    account = Connection.objects.select_for_update(no_key=True).get(pk=claim.connection_id)
     if account.paused_at:
         return
     account.pause(by="system:capture", reason=code, at=clock.now())

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from acervo.base import clock
 from acervo.base.errors import Gone
-from acervo.base.http import ForbiddenAddress, is_allowed_private
+from acervo.base.http import is_allowed_private
 from acervo.fetch.claims import Claim, Corrupt
 from acervo.keep import vault
 from acervo.providers.contract import (
@@ -56,7 +56,8 @@ class Line:
 
 
 async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
-    """Fetch, prove and store one file. Raises TryLater, NeedsPerson or Gone families; then nothing is stored."""
+    """Fetch, prove and store one file. Raises TryLater, NeedsPerson or Gone families; then nothing is stored. A host
+    of the provider that leads into our own network (ForbiddenAddress) is the network's trouble: the file waits."""
     try:
         return await _download(line, claim, place)
     except TimeoutError as error:
@@ -64,11 +65,7 @@ async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored
     except aiohttp.ClientPayloadError as error:
         raise Corrupt("The provider broke off in the middle.", code=Outcome.WRONG_SIZE) from error
     except aiohttp.ClientError as error:
-        if isinstance(error.__cause__, ForbiddenAddress):
-            raise ForbiddenHost() from error
         raise ProviderBusy(f"The connection failed ({type(error).__name__}).") from error
-    except ForbiddenAddress as error:
-        raise ForbiddenHost() from error
     except vault.TooLarge as error:
         raise TooLarge() from error
 
@@ -82,6 +79,7 @@ async def _download(line: Line, claim: Claim, place: vault.Place) -> vault.Store
             if error.code != Outcome.URL_DIED:
                 raise
     resolved = await line.provider.resolve(line.session, ready)
+    line.usage = resolved.usage or line.usage
     return await _get(line, claim, resolved, place)
 
 

@@ -15,6 +15,7 @@ from acervo.base.errors import Refused
 from acervo.base.http import is_allowed_private, is_public
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, MediaFile, Purpose, Workspace
+from acervo.providers.contract import Outcome
 
 
 class AlreadyConnected(Refused):
@@ -79,6 +80,7 @@ def reconnect(connection: Connection, secrets: Mapping[str, str], by: str) -> No
     with transaction.atomic():
         connection.save(update_fields=["sealed_secrets"])
         connection.resume()
+        _hope_again(connection)
         _make_due(connection)
         _record(connection, "connection.reconnected", by, ",".join(sorted(given)))
 
@@ -101,9 +103,9 @@ def resume(connection: Connection, by: str) -> None:
 def remove(connection: Connection, by: str) -> None:
     """The door closes; files already kept stay."""
     with transaction.atomic():
-        Connection.objects.filter(pk=connection.pk, removed_at=None).update(
-            removed_at=clock.now(), removed_by=by
-        )
+        found = Connection.objects.filter(pk=connection.pk, removed_at=None)
+        if not found.update(removed_at=clock.now(), removed_by=by):
+            return
         _record(connection, "connection.removed", by, "")
 
 
@@ -113,8 +115,8 @@ def webhook_url(connection: Connection) -> str:
 
 
 def refuse_private(address: str) -> None:
-    """Raises PrivateHost for an address in a private network that the operator did not name. The socket guards of
-    `base.http` check again when connecting, since names can change their address."""
+    """Raises PrivateHost for an address in a private network that the operator did not name. The guards of
+    `base.http` check again at every connection, since names can change their address."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port
     if is_allowed_private(host, port, settings.ACERVO_ALLOW_PRIVATE_HOSTS):
@@ -135,10 +137,21 @@ def _refuse_missing(kind: str, purpose: str, secrets: Mapping[str, str]) -> None
         raise SecretMissing(f"{adapter.name} needs: {', '.join(missing)}.")
 
 
+def _hope_again(connection: Connection) -> None:
+    """A provider may say of a file that a token may not see what it says of one that expired (Meta, code 100):
+    before its deadline such a file is asked for once more with the new access."""
+    at = clock.now()
+    expired = MediaFile.objects.lost().filter(
+        connection=connection, refusal=Outcome.EXPIRED, fetch_before__gt=at
+    )
+    expired.update(gone_at=None, changed_at=at)
+
+
 def _make_due(connection: Connection) -> None:
     at = clock.now()
     MediaFile.objects.awaited().filter(connection=connection).update(due_at=at, claimed_until=None)
-    connection.deliveries.filter(delivered_at=None, stopped_at=None).update(due_at=at, claimed_until=None)
+    # Their claims stay: a worker may be writing one right now, and a second one would write it twice.
+    connection.deliveries.filter(delivered_at=None, stopped_at=None).update(due_at=at)
 
 
 def _record(connection: Connection, action: str, by: str, reason: str) -> None:

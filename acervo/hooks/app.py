@@ -7,12 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import Error, close_old_connections
 
 from acervo.base import clock, ids
-from acervo.hooks.doors import Door, Doors
+from acervo.hooks.doors import Door, Doors, DoorStuck
 from acervo.models import AuditEntry, Deed
 from acervo.providers.contract import ForgedWebhook, Webhook
 from acervo.receive.journal import Entry, Journal, JournalAway
@@ -38,7 +39,7 @@ class HookApp:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._doors = Doors()
-        self._forgeries: dict[Door, int] = {}
+        self._forgeries: dict[UUID, int] = {}
         self._audits: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +48,7 @@ class HookApp:
             return await _answer(send, 404)
         try:
             door = await self._doors.find(parts[2], parts[3])
-        except Error:
+        except (Error, DoorStuck):
             return await _answer(send, 503)
         if door is None:
             return await _answer(send, 404)
@@ -64,7 +65,10 @@ class HookApp:
             headers[name.decode("latin-1")] = text = value.decode("latin-1")
             if name in KEPT_HEADERS:
                 kept[name.decode("latin-1")] = text
-        body = await _read_body(headers, receive)
+        try:
+            body = await _read_body(headers, receive)
+        except _HungUp:
+            return None
         if body is None:
             return await _answer(send, 413)
         webhook = Webhook(method="POST", headers=headers, body=body)
@@ -81,8 +85,8 @@ class HookApp:
         return await _answer(send, 200)
 
     def _note_forgery(self, door: Door) -> None:
-        is_first = door not in self._forgeries
-        self._forgeries[door] = self._forgeries.get(door, 0) + 1
+        is_first = door.connection_id not in self._forgeries
+        self._forgeries[door.connection_id] = self._forgeries.get(door.connection_id, 0) + 1
         if is_first:
             task = asyncio.create_task(self._audit_forgeries(door))
             self._audits.add(task)
@@ -92,7 +96,7 @@ class HookApp:
         """The first forgery is written at once, those of the next seconds together after them."""
         await _write_audit(door, 1)
         await asyncio.sleep(FORGERY_WINDOW_S)
-        more = self._forgeries.pop(door) - 1
+        more = self._forgeries.pop(door.connection_id) - 1
         if more:
             await _write_audit(door, more)
 
@@ -106,23 +110,34 @@ async def _shake_hands(door: Door, scope: Scope, send: Send) -> None:
     return await _answer(send, 200, challenge.encode())
 
 
+class _HungUp(Exception):
+    """The other side left in the middle of its body: half a body is no forgery."""
+
+
 async def _read_body(headers: dict[str, str], receive: Receive) -> bytes | None:
     """The whole body, or None when it is larger than a provider may send."""
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > LARGEST_BODY:
         return None
-    message = await receive()
+    message = await _hear(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         return body if len(body) <= LARGEST_BODY else None
     chunks, size_bytes = [body], len(body)
     while message.get("more_body", False):
-        message = await receive()
+        message = await _hear(receive)
         chunks.append(message.get("body", b""))
         size_bytes += len(chunks[-1])
         if size_bytes > LARGEST_BODY:
             return None
     return b"".join(chunks)
+
+
+async def _hear(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _HungUp
+    return message
 
 
 async def _write_audit(door: Door, count: int) -> None:

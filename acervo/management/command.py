@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import json
 from collections.abc import Coroutine
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class AcervoCommand(BaseCommand):
     """Works without a terminal. Subclasses implement `work`."""
 
-    requires_system_checks: ClassVar[list[str] | tuple[str, ...] | Literal["__all__"]] = []
+    requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print data for machines.")

@@ -81,6 +81,16 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["media"], name="delivery_of_media"),
             models.Index(
+                fields=["workspace", "-delivered_at"],
+                name="delivery_newest",
+                condition=Q(delivered_at__isnull=False),
+            ),
+            models.Index(
+                fields=["workspace", "-refused_at"],
+                name="delivery_newest_refusal",
+                condition=Q(refused_at__isnull=False),
+            ),
+            models.Index(
                 fields=["connection", "verified_at"],
                 name="delivery_to_verify",
                 condition=Q(delivered_at__isnull=False),

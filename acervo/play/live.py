@@ -9,17 +9,18 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Greatest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from acervo.base import clock
 from acervo.base.database import in_thread
-from acervo.models import MediaFile, Member, Role, Workspace
+from acervo.models import Delivery, MediaFile, Member, Role, Workspace
 from acervo.play.session import member_of
 
 log = logging.getLogger(__name__)
@@ -120,17 +121,20 @@ async def live(request: Request) -> Response:
 
 
 def _newest_changes(workspaces: set[UUID]) -> dict[UUID, datetime | None]:
-    """One look into an index for each workspace somebody watches."""
-    newest = (
-        MediaFile.objects.filter(workspace=OuterRef("pk")).order_by("-changed_at").values("changed_at")[:1]
+    """Three looks into indexes for each workspace somebody watches: files, and what the CRMs took or refused."""
+    newest = Greatest(
+        _newest(MediaFile.objects, "changed_at"),
+        _newest(Delivery.objects.filter(delivered_at__isnull=False), "delivered_at"),
+        _newest(Delivery.objects.filter(refused_at__isnull=False), "refused_at"),
     )
-    return dict(Workspace.objects.filter(pk__in=workspaces).values_list("pk", Subquery(newest)))
+    return dict(Workspace.objects.filter(pk__in=workspaces).values_list("pk", newest))
+
+
+def _newest(rows: Any, moment: str) -> Subquery:
+    return Subquery(rows.filter(workspace=OuterRef("pk")).order_by(f"-{moment}").values(moment)[:1])
 
 
 def _sees_a_change(member: Member, since: datetime) -> bool:
-    newest = (
-        MediaFile.objects.visible_to(member)
-        .filter(changed_at__gt=since)
-        .aggregate(at=Max("changed_at"))["at"]
-    )
-    return newest is not None
+    of_file = Q(changed_at__gt=since)
+    of_delivery = Q(deliveries__delivered_at__gt=since) | Q(deliveries__refused_at__gt=since)
+    return MediaFile.objects.visible_to(member).filter(of_file | of_delivery).exists()

@@ -13,7 +13,7 @@ from django.db import connection as database
 
 from acervo.base import clock, ids
 from acervo.models import Connection
-from acervo.providers.contract import AnnouncedFile, Announcement, Provider
+from acervo.providers.contract import AnnouncedFile, Announcement, Capabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,11 +22,13 @@ class Announced:
 
     receipt_id: UUID
     account: Connection
-    provider: Provider
+    capabilities: Capabilities
     event: Announcement
     received_at: datetime
 
 
+LEAST_PATIENCE = timedelta(hours=1)
+"""A webhook may come days late, yet one failed try must not be the last."""
 Owned = Sequence[tuple[Announced, UUID]]
 """Announcements with the person each belongs to."""
 
@@ -135,12 +137,13 @@ def _facts(item: Announced, file: AnnouncedFile) -> tuple[Any, ...]:
 
 
 def fetch_before(item: Announced) -> datetime:
-    """When the provider forgets the file. Counted from sending, unless the sender's clock is ahead of ours."""
-    capabilities = item.provider.capabilities
-    lifetime: timedelta = capabilities.file_lifetime
-    if item.account.options.get("no_storage") and capabilities.short_file_lifetime:
-        lifetime = capabilities.short_file_lifetime
-    return min(item.event.sent_at, item.received_at) + lifetime
+    """When the provider forgets the file. Counted from sending, unless the sender's clock is ahead of ours. Files of
+    the past are offered anew: their time begins with the offer."""
+    lifetime: timedelta = item.capabilities.file_lifetime
+    if item.account.options.get("no_storage") and item.capabilities.short_file_lifetime:
+        lifetime = item.capabilities.short_file_lifetime
+    begun = item.received_at if item.event.is_history else min(item.event.sent_at, item.received_at)
+    return max(begun + lifetime, item.received_at + LEAST_PATIENCE)
 
 
 def _clip(value: str | None, length: int) -> str | None:

@@ -21,6 +21,10 @@ FLUSHERS = 2  # natural batching: while one batch is on its way to disk the next
 BATCH = 256
 PATIENCE_S = 5.0
 """How long a knock waits for the database before the provider is asked to come again."""
+MOST_PENDING_BYTES = 64 * 1024 * 1024
+"""Of bodies waiting for the disk: above this knocks are refused at once, so that a slow database costs no memory."""
+STUCK_MS = 15_000
+"""A commit that takes longer will not come: the database is stuck, or the network swallows its answers."""
 
 INSERT = """
 INSERT INTO acervo_receipt (id, workspace_id, connection_id, received_at, headers, body, unread)
@@ -54,12 +58,18 @@ class Journal:
             conninfo,
             min_size=FLUSHERS,
             max_size=FLUSHERS,
-            kwargs={"autocommit": True, "application_name": "acervo journal"},
+            kwargs={
+                "autocommit": True,
+                "application_name": "acervo journal",
+                "tcp_user_timeout": STUCK_MS,
+            },
+            configure=_limit_statements,
             check=AsyncConnectionPool.check_connection,
             timeout=PATIENCE_S,
             open=False,
         )
         self._pending: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._pending_bytes = 0
         self._wake = asyncio.Event()
         self._flushers: list[asyncio.Task[None]] = []
 
@@ -80,26 +90,40 @@ class Journal:
 
     async def append(self, entry: Entry) -> None:
         """Returns once the receipt is committed with the flush to disk awaited. Raises JournalAway."""
+        if self._pending and self._pending_bytes + len(entry.body) > MOST_PENDING_BYTES:
+            raise JournalAway("Too much waits for the disk.")
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((entry, committed))
+        self._pending_bytes += len(entry.body)
         self._wake.set()
         await committed
 
     async def _flush_forever(self) -> None:
         while True:
             await self._wake.wait()
-            batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
-            if not self._pending:
-                self._wake.clear()
-            if batch:
+            if batch := self._next(BATCH):
                 await self._flush(batch)
+
+    def _next(self, most: int) -> list[tuple[Entry, asyncio.Future[None]]]:
+        """The oldest pending entries, no longer pending."""
+        batch, self._pending = self._pending[:most], self._pending[most:]
+        self._pending_bytes -= sum(len(entry.body) for entry, _ in batch)
+        if not self._pending:
+            self._wake.clear()
+        return batch
 
     async def _flush(self, batch: list[tuple[Entry, asyncio.Future[None]]]) -> None:
         try:
             async with self._pool.connection() as connection:
                 await self._insert(connection, batch)
         except (psycopg.Error, PoolTimeout, OSError) as error:
+            if isinstance(error, PoolTimeout):  # those behind would only wait as long for the same answer
+                batch = batch + self._next(len(self._pending))
             log.warning("journal.away", extra={"receipts": len(batch), "reason": type(error).__name__})
+            for _, committed in batch:
+                _fail(committed, error)
+        except Exception as error:
+            log.exception("journal.fault")
             for _, committed in batch:
                 _fail(committed, error)
 
@@ -120,6 +144,10 @@ class Journal:
         for _, committed in batch:
             if not committed.done():
                 committed.set_result(None)
+
+
+async def _limit_statements(connection: psycopg.AsyncConnection) -> None:
+    await connection.execute(f"SET statement_timeout = {STUCK_MS}")
 
 
 def _fail(committed: asyncio.Future[None], error: Exception) -> None:

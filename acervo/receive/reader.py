@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F, Func, IntegerField
 
 from acervo.base import clock
+from acervo.base.sealed import SealedElsewhere
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, Message, Receipt
 from acervo.providers.contract import (
@@ -31,6 +33,10 @@ from acervo.receive.people import Nobody, Register, keys
 log = logging.getLogger(__name__)
 
 BATCH = 200
+BATCH_BYTES = 8 * 1024 * 1024
+"""Of bodies read at once: a history webhook has up to 3 MB, and grows tenfold when parsed."""
+LATER = (OperationalError, InterfaceError)
+"""The database is away, or two readers met crosswise: the same batch is read again, nothing is wrong with it."""
 
 
 @dataclass(slots=True)
@@ -56,19 +62,33 @@ class _Batch:
 def drain(limit: int = BATCH) -> Drained:
     """Read the oldest waiting receipts that no other reader holds. Must run inside a transaction:
     the caller starts the journeys of `new_files` in the same one."""
-    receipts = list(
-        Receipt.objects.waiting().select_for_update(skip_locked=True, of=("self",)).order_by("id")[:limit]
-    )
+    receipts = _take(limit)
     if not receipts:
         return Drained()
     try:
         with transaction.atomic():
             return _read_all(receipts)
-    except (DataError, IntegrityError) as error:
+    except LATER:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever it is, it must not keep the others waiting for ever)
         log.warning(
             "receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__}
         )
         return _read_singly(receipts)
+
+
+def _take(limit: int) -> list[Receipt]:
+    """Locked, oldest first, at most BATCH_BYTES of bodies but always one."""
+    size = Func(F("body"), function="octet_length", output_field=IntegerField())
+    waiting = Receipt.objects.waiting().select_for_update(skip_locked=True).order_by("id")
+    chosen: list[UUID] = []
+    total_bytes = 0
+    for pk, body_bytes in waiting.annotate(body_bytes=size).values_list("pk", "body_bytes")[:limit]:
+        total_bytes += body_bytes
+        if chosen and total_bytes > BATCH_BYTES:
+            break
+        chosen.append(pk)
+    return list(Receipt.objects.filter(pk__in=chosen).order_by("id")) if chosen else []
 
 
 def _read_singly(receipts: list[Receipt]) -> Drained:
@@ -78,8 +98,11 @@ def _read_singly(receipts: list[Receipt]) -> Drained:
         try:
             with transaction.atomic():
                 one = _read_all([receipt])
-        except (DataError, IntegrityError) as error:
-            reason = f"database refused it ({type(error).__name__})"
+        except LATER:
+            raise
+        except Exception as error:
+            log.exception("receipt.not_written", extra={"receipt": str(receipt.pk)})
+            reason = f"could not be written down ({type(error).__name__})"
             _mark_read([receipt], {receipt.pk: [Unread("", "receipt", reason)]})
             one = Drained(receipts=1)
         total.receipts += one.receipts
@@ -148,6 +171,8 @@ def _sort(receipt: Receipt, adapters: _Adapters, batch: _Batch) -> list[Unread]:
         )
     except UnreadableWebhook as error:
         return [Unread("", "webhook", str(error))]
+    except SealedElsewhere:
+        return [Unread("", "webhook", "the connection's secrets do not open")]
     except Exception as error:  # a fault of our parser costs one receipt, is seen, and can be replayed
         log.exception("receipt.parser_failed", extra={"receipt": str(receipt.pk)})
         return [Unread("", "webhook", f"our parser failed ({type(error).__name__})")]
@@ -158,6 +183,7 @@ def _sort_events(
     receipt: Receipt, connection: Connection, reading: Reading, adapters: _Adapters, batch: _Batch
 ) -> list[Unread]:
     unread: list[Unread] = []
+    capabilities = adapters.provider(connection).capabilities
     for event in reading.events:
         if isinstance(event, AccountEvent):
             batch.deeds.append(_account_deed(connection, event))
@@ -172,7 +198,7 @@ def _sort_events(
         elif isinstance(event, Announcement):
             if keys(event.sender):
                 batch.announced.append(
-                    Announced(receipt.pk, account, adapters.provider(account), event, receipt.received_at)
+                    Announced(receipt.pk, account, capabilities, event, receipt.received_at)
                 )
             else:
                 unread.append(Unread("", event.type, "no sender"))
@@ -202,17 +228,23 @@ def _write(batch: _Batch) -> list[UUID]:
     new_files = write(
         batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
     )
-    _revoke(batch.revocations)
+    batch.deeds += _revoke(batch.revocations)
     return new_files
 
 
-def _revoke(revocations: list[tuple[Connection, Revocation]]) -> None:
+def _revoke(revocations: list[tuple[Connection, Revocation]]) -> list[Deed]:
+    """Messages that were taken back or edited; the deeds are for the audit trail of the same transaction."""
+    deeds: list[Deed] = []
     for account, event in revocations:
-        found = Message.objects.filter(connection=account, provider_id=event.message_id, revoked_at=None)
-        if event.edited is None:
-            found.update(revoked_at=event.at)
-        elif event.edited.text is not None:
-            found.update(text=event.edited.text)
+        found = Message.objects.filter(
+            connection=account, provider_id=event.message_id[:256], revoked_at=None
+        )
+        pk = found.values_list("pk", flat=True).first()
+        if event.edited is None and found.update(revoked_at=event.at):
+            deeds.append(Deed("message.revoked", "message", pk))
+        elif event.edited and (text := event.edited.text) and found.exclude(text=text).update(text=text):
+            deeds.append(Deed("message.edited", "message", pk))
+    return deeds
 
 
 def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> None:

@@ -54,6 +54,11 @@ class Card:
         return f"/play/{self.slug}/original?download=1"
 
     @property
+    def poster_address(self) -> str:
+        made = {rendition.kind for rendition in self.media.renditions.all()}
+        return f"/play/{self.slug}/poster" if RenditionKind.POSTER in made else self.thumb_address
+
+    @property
     def thumb_address(self) -> str:
         return f"/play/{self.slug}/{self.thumb.kind}" if self.thumb else ""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from allauth.account import views  # type: ignore[import-untyped]
-from allauth.account.adapter import DefaultAccountAdapter  # type: ignore[import-untyped]
+from allauth.account import views
+from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
 

@@ -112,7 +112,9 @@ def stocked(**settings: str) -> Iterator[Archive]:
         media_ids = archive.on_stage(_send_stock)
         wait_for(lambda: _is_settled(archive.rows()), "settled")
         for row in archive.rows():
-            name = media_ids.get(row["provider_id"]) or ("lost" if row["refusal"] == "lost_at_provider" else None)
+            name = media_ids.get(row["provider_id"]) or (
+                "lost" if row["refusal"] == "lost_at_provider" else None
+            )
             if name:
                 archive.slugs[name] = row["id"]
         assert set(archive.slugs) == {*STOCK, "lost", "gone"}, archive.rows()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import httpx
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from acervo.base import ids
+from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
 from acervo.deliver import outbox
@@ -90,7 +91,7 @@ class Command(AcervoCommand):
 
 async def who(kind: str, token: str, api_base: str | None) -> AccountInfo:
     """The account behind a token: told to the person, so that nobody writes into the wrong one."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TIMEOUT_S) as http:
         try:
             return await get_crm(kind)(
                 CrmCredentials(secrets={"token": token}, api_base=api_base), http

@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import Error, connection
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from acervo.base import clock, ids
 from acervo.base.errors import AcervoError
-from acervo.base.http import media_session
+from acervo.base.http import crm_client, media_session
 from acervo.crms.contract import CrmError
 from acervo.keep import credentials, storage
 from acervo.management.command import AcervoCommand, wait_for
@@ -160,7 +159,7 @@ def _provider_is_alive(row: Connection) -> str:
 
 def _crm_is_alive(row: Connection) -> str:
     async def ask() -> str:
-        async with httpx.AsyncClient(timeout=TOOL_TIMEOUT_S, trust_env=False) as http:
+        async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TOOL_TIMEOUT_S) as http:
             return (await credentials.connector(row, http).check()).account_id
 
     return _("answers, account %s") % wait_for(ask())

@@ -35,7 +35,9 @@ class Command(AcervoCommand):
             port=options["port"],
             fd=options["fd"],
             lifespan="on",
+            log_config=None,  # its lines go the way of ours, without the values that tracebacks quote
             log_level="warning",
+            ws="none",
             access_log=False,
             server_header=False,
             proxy_headers=True,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+import uvloop
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 from procrastinate.contrib.django import app
@@ -49,7 +50,7 @@ class Command(AcervoCommand):
 def run(queues: list[str], concurrency: int) -> None:
     """Until told to stop by a signal."""
     with app.replace_connector(app.connector.get_worker_connector()):  # type: ignore[attr-defined]
-        asyncio.run(_work(queues, concurrency))
+        uvloop.run(_work(queues, concurrency))
 
 
 async def _work(queues: list[str], concurrency: int) -> None:
@@ -78,6 +79,10 @@ async def read_forever() -> None:
             read = await in_thread(journey.read)
         except Error as error:
             log.warning("reader.database_away", extra={"reason": type(error).__name__})
+            await asyncio.sleep(AWAY_S)
+            continue
+        except Exception:  # a fault of ours is seen, and must not end the reading for good
+            log.exception("reader.fault")
             await asyncio.sleep(AWAY_S)
             continue
         if not read:
