@@ -36,7 +36,8 @@ class House:
     environment: dict[str, str]
     log: Path
     serving: subprocess.Popen[bytes] | None = None
-    made: list[subprocess.Popen[Any]] = field(default_factory=list)
+    lifeline: tuple[int, int] = field(default_factory=os.pipe)
+    """Whatever becomes of the test, the house ends with it."""
 
     @property
     def url(self) -> str:
@@ -57,9 +58,15 @@ class House:
     def serve(self) -> None:
         """Start, or start again, and wait until it is ready."""
         command = [sys.executable, "-m", "acervo.management.main", "serve", "--port", str(self.port)]
+        command += ["--lifeline", str(self.lifeline[0])]
         with self.log.open("ab") as log:
             self.serving = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, process_group=0
+                command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                pass_fds=self.lifeline[:1],
             )
         self.wait_until_ready()
 
@@ -121,9 +128,6 @@ class House:
         if self.serving and self.serving.poll() is None:
             self.serving.send_signal(signal.SIGTERM)
             self.serving.wait(60)
-        for process in self.made:
-            process.terminate()
-            process.wait(10)
 
     @contextmanager
     def sandbox(self, module: str, *arguments: str) -> Iterator[str]:

@@ -58,6 +58,7 @@ class _Work:
     limit: int
     providers: dict[UUID, Provider] = field(default_factory=dict)
     usage: dict[UUID, Usage] = field(default_factory=dict)
+    """As told since the last results were written down: what was told before holds no more."""
     tasks: dict[asyncio.Task[Kept | Failed], Claim] = field(default_factory=dict)
     looked_at: float = 0.0
 
@@ -101,10 +102,13 @@ async def capture_due(
         _renewing() as in_hand,
     ):
         work = _Work(session, in_hand, limit)
-        await _take(work, bell)
-        while work.tasks:
-            results = await _results(work, bell)
-            kept += await _settle_and_take(work, results, bell, on_kept)
+        try:
+            await _take(work, bell)
+            while work.tasks:
+                results = await _results(work, bell)
+                kept += await _settle_and_take(work, results, bell, on_kept)
+        finally:
+            await _let_go(work)
     return kept
 
 
@@ -122,8 +126,12 @@ async def _settle_and_take(
 async def _write_down(work: _Work, results: list[Kept | Failed], on_kept: OnKept) -> int:
     if not results:
         return 0
-    settled = await in_thread(_settle, results, dict(work.providers), dict(work.usage), on_kept)
-    await vault.discard([surplus.object_key for surplus in settled.surplus])
+    usage, work.usage = work.usage, {}
+    settled = await in_thread(_settle, results, dict(work.providers), usage, on_kept)
+    try:
+        await vault.discard([surplus.object_key for surplus in settled.surplus])
+    except AcervoError as error:  # the sweeper will find them
+        log.warning("capture.surplus_left", extra={"objects": len(settled.surplus), "reason": error.code})
     return len(settled.kept)
 
 
@@ -132,12 +140,11 @@ async def _take(work: _Work, bell: asyncio.Event) -> None:
     while True:
         bell.clear()
         work.looked_at = time.monotonic()
-        taken, opened, providers = await in_thread(_claim, work.room, frozenset(work.providers))
-        work.providers |= providers
+        taken, means = await in_thread(_claim, work.room)
+        work.providers |= means.providers
         work.in_hand.update(claim.id for claim in taken)
         for claim in taken:
-            task = asyncio.create_task(_one(work, claim, opened.get(claim.person_id)))
-            work.tasks[task] = claim
+            work.tasks[asyncio.create_task(_one(work, claim, means))] = claim
         if work.tasks or not bell.is_set():
             return
 
@@ -155,6 +162,13 @@ async def _results(work: _Work, bell: asyncio.Event) -> list[Kept | Failed]:
     for task in ended:
         work.in_hand.discard(work.tasks.pop(task).id)
     return [task.result() for task in ended]
+
+
+async def _let_go(work: _Work) -> None:
+    """Downloads nobody waits for any more end now; their claims come free by their lease."""
+    for task in work.tasks:
+        task.cancel()
+    await asyncio.gather(*work.tasks, return_exceptions=True)
 
 
 async def _one(work: _Work, claim: Claim, means: _Means) -> Kept | Failed:

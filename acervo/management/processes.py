@@ -98,7 +98,7 @@ def die_with_parent(lifeline: int | None) -> None:
     def wait() -> None:
         os.read(lifeline, 1)  # nobody ever writes: this returns when the parent has ended
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(STOP_PATIENCE_S)
+        time.sleep(2 * STOP_PATIENCE_S)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -39,8 +39,6 @@ class Register:
     renamed: dict[UUID, str] = field(default_factory=dict)
     claimed: dict[Key, UUID] = field(default_factory=dict)
     merges: list[tuple[UUID, UUID]] = field(default_factory=list)
-    moved: list[tuple[str, UUID, UUID]] = field(default_factory=list)
-    """Kind of an identifier that changed hands, whose it was, whose it is."""
 
     @classmethod
     def load(cls, workspace_id: UUID, identities: Iterable[Identity]) -> Register:
@@ -80,12 +78,8 @@ class Register:
         by_phone = self.owners.get((PHONE, identity.phone)) if identity.phone else None
         person = self._decide(identity, by_user_id, by_phone)
         for key in keys(identity):
-            owner = self.owners.get(key)
-            if owner == person:
-                continue
-            if owner is not None:
-                self.moved.append((key[0], owner, person))
-            self.owners[key] = self.claimed[key] = person
+            if self.owners.get(key) != person:
+                self.owners[key] = self.claimed[key] = person
         if identity.user_id:
             self.user_ids.setdefault(person, identity.user_id)
         if identity.name and self.names.get(person) != identity.name[:NAME_LENGTH]:
@@ -148,9 +142,6 @@ class Register:
         return [
             Deed("person.merged", "person", into, "identity", {"merged": ids.text(loser)})
             for loser, into in self.merges
-        ] + [
-            Deed("person.identifier_moved", "person", owner, kind, {"from": ids.text(before)})
-            for kind, before, owner in self.moved
         ]
 
     def _save_identifiers(self) -> None:

@@ -228,23 +228,19 @@ def _write(batch: _Batch) -> list[UUID]:
     new_files = write(
         batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
     )
-    batch.deeds += _revoke(batch.revocations)
+    _revoke(batch.revocations)
     return new_files
 
 
-def _revoke(revocations: list[tuple[Connection, Revocation]]) -> list[Deed]:
-    """Messages that were taken back or edited; the deeds are for the audit trail of the same transaction."""
-    deeds: list[Deed] = []
+def _revoke(revocations: list[tuple[Connection, Revocation]]) -> None:
     for account, event in revocations:
         found = Message.objects.filter(
             connection=account, provider_id=event.message_id[:256], revoked_at=None
         )
-        pk = found.values_list("pk", flat=True).first()
-        if event.edited is None and found.update(revoked_at=event.at):
-            deeds.append(Deed("message.revoked", "message", pk))
-        elif event.edited and (text := event.edited.text) and found.exclude(text=text).update(text=text):
-            deeds.append(Deed("message.edited", "message", pk))
-    return deeds
+        if event.edited is None:
+            found.update(revoked_at=event.at)
+        elif event.edited.text is not None:
+            found.update(text=event.edited.text)
 
 
 def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> None:

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from acervo.management.command import AcervoCommand
-from acervo.management.processes import household
+from acervo.management.processes import die_with_parent, household
 
 WORKERS = (("capture", "capture,tick"), ("preparation", "prepare,deliver"))
 """Capture has workers of its own: no amount of preparation or delivery may delay a deadline."""
@@ -30,8 +30,10 @@ class Command(AcervoCommand):
         super().add_arguments(parser)
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--lifeline", type=int, help="A pipe: stop when its other side is gone.")
 
     def work(self, options: dict[str, Any]) -> None:
+        die_with_parent(options["lifeline"])
         call_command("migrate", verbosity=0, interactive=False)
         listener = listen(options["host"], options["port"])
         home = household(listener.fileno(), workers=WORKERS)
