@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -80,32 +79,13 @@ def read() -> int:
     return drained.receipts
 
 
-@dataclass(slots=True)
-class _Loop:
-    """The capture loop of this process: one is enough, and more would leave no place for the clock's jobs."""
-
-    is_running: bool = False
-    is_wanted_again: bool = False
-
-
-_loop = _Loop()
-
-
 @steps.task(
     name="capture", queue="capture"
 )  # no retry: its facts are due again, and the clock looks for what is due
 async def capture() -> None:
-    """Fetch, prove, seal and store everything that is due. While the loop runs, another call only makes it look again."""
-    _loop.is_wanted_again = True
-    if _loop.is_running:
-        return
-    _loop.is_running = True
-    try:
-        while _loop.is_wanted_again:
-            _loop.is_wanted_again = False
-            await capturing.capture(_kept)
-    finally:
-        _loop.is_running = False
+    """Fetch, prove, seal and store everything that is due. One loop runs in each process, and leaves places for the
+    clock's jobs: while it runs, another call only makes it look again."""
+    await capturing.capture(_kept)
 
 
 def _kept(files: Sequence[UUID]) -> None:

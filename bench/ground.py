@@ -100,7 +100,8 @@ def ground(**settings: str) -> Iterator[Ground]:
         home.acervo("migrate")
         hook = urlsplit(home.connect(f"http://127.0.0.1:{origin.port}")).path
         embedded = EmbeddedPostgres(Path(home.environment["ACERVO_DATA_DIR"]))
-        yield Ground(home, origin, hook, make_conninfo(**dict(embedded.connection_parameters())))
+        conninfo = make_conninfo("", **embedded.connection_parameters())  # type: ignore[arg-type]
+        yield Ground(home, origin, hook, conninfo)
 
 
 def knocks(path: str, files: Sequence[Announced]) -> list[bytes]:

@@ -29,7 +29,7 @@ def run(options: Options) -> Iterator[Result]:
         place.house.serve()
         size_bytes = options.count(DOCUMENT_MB * 1_000_000)
         requests = uvloop.run(_announce(place, size_bytes))
-        with visitor(place.port) as browser, memory_peaks(lambda: _everybody(place)) as peaks:
+        with memory_peaks(lambda: _everybody(place)) as peaks, visitor(place.port) as browser:
             uvloop.run(client.send_all(place.port, requests, connections=1))
             with place.asking() as ask:
                 wait_for(lambda: ask(FOUND) is not None, "the document ready", patience_s=PATIENCE_S)

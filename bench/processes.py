@@ -115,7 +115,7 @@ def _name(process: psutil.Process) -> str:
     words = process.cmdline()
     if "acervo.management.main" in words:
         return " ".join(words[words.index("acervo.management.main") + 1 :][:3])
-    return process.name()
+    return str(process.name())
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, patience_s: float, every_s: float = 0.02) -> None:

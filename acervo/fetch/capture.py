@@ -12,7 +12,7 @@ from uuid import UUID
 
 import aiohttp
 from django.conf import settings
-from django.db import Error, OperationalError, transaction
+from django.db import Error, InterfaceError, OperationalError, transaction
 
 from acervo.base import ids
 from acervo.base.database import in_thread
@@ -116,10 +116,13 @@ async def _settle_and_take(
     work: _Work, results: list[Kept | Failed], bell: asyncio.Event, on_kept: OnKept
 ) -> int:
     """Write down what is done while the free places are filled."""
-    async with asyncio.TaskGroup() as both:
-        settling = both.create_task(_write_down(work, results, on_kept))
-        if bell.is_set() or work.is_worth_looking():
-            both.create_task(_take(work, bell))
+    try:
+        async with asyncio.TaskGroup() as both:
+            settling = both.create_task(_write_down(work, results, on_kept))
+            if bell.is_set() or work.is_worth_looking():
+                both.create_task(_take(work, bell))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
     return settling.result()
 
 
@@ -213,8 +216,8 @@ def _claim(room: int) -> tuple[list[Claim], _Means]:
 def _trouble_of(means: _Means, whose: UUID) -> Iterator[None]:
     try:
         yield
-    except OperationalError:
-        raise
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: nobody's trouble in particular
     except Exception as error:
         log.exception("capture.cannot_open", extra={"whose": ids.text(whose)})
         means.troubles[whose] = error

@@ -149,8 +149,8 @@ def _hope_again(connection: Connection) -> None:
 
 def _make_due(connection: Connection) -> None:
     at = clock.now()
-    MediaFile.objects.awaited().filter(connection=connection).update(due_at=at, claimed_until=None)
-    # Their claims stay: a worker may be writing one right now, and a second one would write it twice.
+    # Claims stay: a worker may have one in hand right now, and a second one would do it twice.
+    MediaFile.objects.awaited().filter(connection=connection).update(due_at=at)
     connection.deliveries.filter(delivered_at=None, stopped_at=None).update(due_at=at)
 
 

@@ -24,7 +24,7 @@ class Memory:
 
     @property
     def grown_mb(self) -> float:
-        return (self._peak_bytes - self._idle_bytes) / 1e6
+        return float(self._peak_bytes - self._idle_bytes) / 1e6
 
 
 def main(path: str, size_bytes: int) -> None:

@@ -36,18 +36,20 @@ settings.configure(
 )  # fmt: skip
 django.setup()
 
-from django.core.handlers.asgi import ASGIHandler
-from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection, models, transaction
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
-from procrastinate.contrib.django import app
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+from django.db import connection, models, transaction  # noqa: E402
+from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.urls import path  # noqa: E402
+from procrastinate.contrib.django import app  # noqa: E402
 
 
 class Receipt(models.Model):
     received_at = models.DateTimeField(auto_now_add=True)
     headers = models.JSONField()
     body = models.BinaryField()
+
+    objects = models.Manager()
 
     class Meta:
         app_label = "floor_plain"

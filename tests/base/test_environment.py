@@ -17,6 +17,7 @@ from acervo.base.environment import WrongSetting, read
     [
         ("DATABASE_URL", "mysql://secret-word@x/y"),
         ("ACERVO_BASE_URL", "acervo.example.com/secret-word"),
+        ("ACERVO_BASE_URL", "https://example.com/secret-word"),
         ("ACERVO_STORAGE_URL", "ftp://secret-word"),
         ("ACERVO_SEALING", "secret-word"),
         ("ACERVO_MASTER_KEY", "secret-word"),

@@ -5,9 +5,19 @@ from __future__ import annotations
 import socket
 
 import aiohttp
+import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from acervo.base.http import ForbiddenAddress, guarded_socket, is_allowed_private, is_public, media_session
+from acervo.base.http import (
+    ForbiddenAddress,
+    crm_client,
+    guarded_socket,
+    is_allowed_private,
+    is_public,
+    media_session,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +66,24 @@ def test_a_private_host_is_allowed_when_it_was_named_with_or_without_port() -> N
     assert is_allowed_private("127.0.0.1", 80, ("127.0.0.1",))
     assert is_allowed_private("127.0.0.1", 80, ("127.0.0.1:80",))
     assert not is_allowed_private("127.0.0.1", 81, ("127.0.0.1:80",))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://localhost:1/", "https://[::1]:1/"])
+async def test_a_crm_client_reaches_nothing_private(url: str) -> None:
+    async with crm_client((), timeout_s=5) as http:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await http.get(url)
+    assert isinstance(caught.value.__cause__, ForbiddenAddress)
+
+
+async def test_a_crm_client_calls_a_named_host_by_its_name() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"host": request.headers["Host"], "sent": await request.json()})
+
+    app = web.Application()
+    app.router.add_post("/x", answer)
+    async with TestServer(app) as server, crm_client(("localhost",), timeout_s=5) as http:
+        host = f"localhost:{server.port}"
+        told = await http.post(f"http://{host}/x", json={"n": 1})
+    assert told.json() == {"host": host, "sent": {"n": 1}}
+    assert told.url.host == "localhost"

@@ -16,6 +16,7 @@ from tests.browser.conftest import PHONE, WIDE, Complaints, sign_in
 
 pytestmark = pytest.mark.browser
 
+DOCUMENTS = re.compile("^Document")
 WIDTHS = (320, 390, 768, 1440)
 
 
@@ -72,13 +73,13 @@ def test_a_file_arrives_in_the_open_library_and_becomes_playable_without_a_reloa
 def test_filtering_by_type_narrows_the_list_and_a_chip_widens_it_again(page: Page, archive: Archive) -> None:
     page.goto(f"{archive.url}/library")
     everything = page.locator(".card").count()
-    page.get_by_role("group", name="Type").get_by_label("Document").check()
+    page.get_by_label(DOCUMENTS).check()
     page.wait_for_url("**kind=document**")
     expect(page.locator(".card")).to_have_count(1)
     expect(page.locator("#sum")).to_have_text("1 file")
     page.get_by_role("link", name="Remove the filter").click()
     expect(page.locator(".card")).to_have_count(everything)
-    expect(page.get_by_label("Document", exact=True)).not_to_be_checked()
+    expect(page.get_by_label(DOCUMENTS)).not_to_be_checked()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_filtering_by_what_became_of_it_in_the_crm(
     page: Page, archive: Archive, state: str, found: str
 ) -> None:
     page.goto(f"{archive.url}/library")
-    page.get_by_role("group", name="In the CRM").get_by_label(state, exact=True).check()
+    page.get_by_role("group", name="In the CRM").get_by_label(re.compile(f"^{state}")).check()
     page.wait_for_url("**crm=**")
     expect(page.locator(f"#c-{archive.slugs[found]}")).to_be_visible()
     expect(page.locator(f"#c-{archive.slugs['ambiguous']}")).to_have_count(1 if found == "ambiguous" else 0)
@@ -127,7 +128,7 @@ def test_the_grid_becomes_a_list_and_filters_stay(page: Page, archive: Archive) 
     assert tops[0] == tops[1]
     page.get_by_role("link", name="List", exact=True).click()
     page.wait_for_url("**view=list**")
-    expect(page.get_by_label("Image", exact=True)).to_be_checked()
+    expect(page.get_by_label(re.compile("^Image"))).to_be_checked()
     tops = [cards.nth(place).bounding_box()["y"] for place in (0, 1)]
     assert tops[0] < tops[1]
 
@@ -143,10 +144,13 @@ def test_all_files_of_a_contact_stand_on_one_page(page: Page, archive: Archive) 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_page_scrolls_sideways(page: Page, archive: Archive, complaints: Complaints, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
+    too_wide = {}
     for name, address in pages(archive).items():
         page.goto(address)
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert over <= 0, f"{name} is {over} px too wide at {width} px"
+        if over > 0:
+            too_wide[name] = over
+    assert not too_wide, "px beyond the edge"
     complaints.forgive("status of 404")
 
 
@@ -166,7 +170,7 @@ def test_without_javascript_the_library_lists_filters_and_links(
 ) -> None:
     page = new_context(storage_state=signed_in, java_script_enabled=False, viewport=WIDE).new_page()
     page.goto(f"{archive.url}/library")
-    page.get_by_label("Document", exact=True).check()
+    page.get_by_label(DOCUMENTS).check()
     page.get_by_role("button", name="Apply").click()
     assert "kind=document" in page.url
     assert page.locator(".card").count() == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import override_settings
 
+from acervo.base import clock
 from acervo.base.errors import Refused
 from acervo.govern import connections
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, MediaFile, Workspace
+from acervo.models import AuditEntry, Connection, Delivery, MediaFile, Workspace
+from tests.conftest import make_connection
 
 pytestmark = pytest.mark.django_db
 SECRETS = {"token": "t0k3n-value", "app_secret": "s3cr3t-value", "verify_token": "v3r1fy-value"}
@@ -86,10 +89,6 @@ def test_reconnecting_keeps_the_old_app_secret_for_the_rotation(workspace: Works
 def test_resuming_makes_what_waited_due(
     workspace: Workspace, connection: Connection, announced_file: Callable[..., MediaFile]
 ) -> None:
-    from datetime import timedelta
-
-    from acervo.base import clock
-
     media = announced_file(due_at=clock.now() + timedelta(hours=6))
     connections.pause(connection, by="test")
     assert not MediaFile.objects.due(clock.now()).exists()
@@ -107,3 +106,35 @@ def test_no_error_of_a_connection_shows_a_secret(workspace: Workspace) -> None:
             attempt()
         assert not any(secret in repr(caught.value) for secret in SECRETS.values())
     assert not any(secret in repr(row) + str(row) for secret in SECRETS.values())
+
+
+def test_a_new_access_asks_again_for_what_the_old_one_was_told_is_expired(
+    connection: Connection, announced_file: Callable[..., MediaFile]
+) -> None:
+    at = clock.now()
+    lost = {"gone_at": at, "refused_at": at, "refusal": "expired"}
+    perhaps = announced_file(**lost)
+    announced_file(**lost, fetch_before=at)
+    announced_file(**lost | {"refusal": "too_large"})
+    connections.reconnect(connection, {"token": "another"}, by="test")
+    assert list(MediaFile.objects.due(clock.now())) == [perhaps]
+
+
+def test_resuming_takes_no_delivery_out_of_the_hands_of_a_worker(
+    workspace: Workspace, kept_file: Callable[..., MediaFile]
+) -> None:
+    at = clock.now()
+    crm = make_connection(workspace, "hubspot", account_id="9")
+    Delivery.objects.create(
+        workspace=workspace, connection=crm, media=kept_file(), promised_at=at, due_at=at,
+        claimed_until=at + timedelta(minutes=5),
+    )  # fmt: skip
+    connections.resume(crm, by="test")
+    assert not Delivery.objects.due(clock.now()).exists()
+
+
+def test_removing_twice_is_told_once(workspace: Workspace) -> None:
+    row = connect(workspace)
+    for _ in range(2):
+        connections.remove(row, by="test")
+    assert AuditEntry.objects.filter(action="connection.removed").count() == 1

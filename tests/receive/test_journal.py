@@ -84,6 +84,25 @@ async def test_while_the_database_is_away_a_knock_is_refused_and_later_taken(
     assert not await Receipt.objects.aexists()
 
 
+async def test_a_database_that_is_away_costs_no_memory_and_nobody_waits_in_line_for_it(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PENDING_BYTES", 40)
+    monkeypatch.setattr(module, "BATCH", 1)
+    away = Journal("host=127.0.0.1 port=1 user=nobody dbname=none connect_timeout=1")
+    away._pool.timeout = 0.3
+    await away.open()
+    waiting = [asyncio.create_task(away.append(entry(connection, b"x" * 10))) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    assert sum(task.done() for task in waiting) >= 14, "refused at once"
+    assert away._pending_bytes <= 40
+    async with asyncio.timeout(2):
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {JournalAway}
+    assert (away._pending, away._pending_bytes) == ([], 0)
+    await away.close()
+
+
 async def test_a_connection_that_broke_is_replaced(journal: Journal, connection: Connection) -> None:
     await journal.append(entry(connection))
     async with await psycopg.AsyncConnection.connect(
