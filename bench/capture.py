@@ -58,7 +58,7 @@ class Rounds:
 
 
 def run(options: Options) -> Iterator[Result]:
-    with ground() as place, place.web() as web, place.part("worker", "--queues", "capture") as worker:
+    with ground() as place, place.web() as web, place.part("worker", "--queues", "capture,tick") as worker:
         parts = {"web": [web], "worker": [worker], "origin": [place.origin.process]}
         uvloop.run(_capture(place, LOADS[0], 50))  # imports, connections, keys
         for load in LOADS:

@@ -100,7 +100,7 @@ def ground(**settings: str) -> Iterator[Ground]:
         home.acervo("migrate")
         hook = urlsplit(home.connect(f"http://127.0.0.1:{origin.port}")).path
         embedded = EmbeddedPostgres(Path(home.environment["ACERVO_DATA_DIR"]))
-        conninfo = make_conninfo("", **embedded.connection_parameters())  # type: ignore[arg-type]
+        conninfo = make_conninfo("", **embedded.connection_parameters())
         yield Ground(home, origin, hook, conninfo)
 
 

@@ -55,7 +55,7 @@ def _keep(place: Ground, video: bytes) -> UUID:
             requests = knocks(place.hook, [await sandbox.add(video, "video/mp4")])
         await client.send_all(place.port, requests, connections=1)
 
-    with place.part("worker", "--queues", "capture"), place.asking() as ask:
+    with place.part("worker", "--queues", "capture,tick"), place.asking() as ask:
         uvloop.run(announce())
         wait_for(lambda: ask(KEPT) is not None, "the video kept", patience_s=PATIENCE_S)
         return UUID(str(ask(KEPT)))

@@ -82,9 +82,11 @@ async def capture(on_kept: OnKept) -> None:
     if _bell is not None:
         _bell.set()
         return
-    _bell = asyncio.Event()
+    bell = _bell = asyncio.Event()
+    bell.set()
     try:
-        await capture_due(on_kept, bell=_bell)
+        while bell.is_set():  # it may ring once more while the last round tidies up
+            await capture_due(on_kept, bell=bell)
     finally:
         _bell = None
 

@@ -49,8 +49,6 @@ class Receipt(models.Model):
     headers = models.JSONField()
     body = models.BinaryField()
 
-    objects = models.Manager()
-
     class Meta:
         app_label = "floor_plain"
 

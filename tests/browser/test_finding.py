@@ -73,13 +73,13 @@ def test_a_file_arrives_in_the_open_library_and_becomes_playable_without_a_reloa
 def test_filtering_by_type_narrows_the_list_and_a_chip_widens_it_again(page: Page, archive: Archive) -> None:
     page.goto(f"{archive.url}/library")
     everything = page.locator(".card").count()
-    page.get_by_label(DOCUMENTS).check()
+    page.get_by_role("checkbox", name=DOCUMENTS).check()
     page.wait_for_url("**kind=document**")
     expect(page.locator(".card")).to_have_count(1)
     expect(page.locator("#sum")).to_have_text("1 file")
     page.get_by_role("link", name="Remove the filter").click()
     expect(page.locator(".card")).to_have_count(everything)
-    expect(page.get_by_label(DOCUMENTS)).not_to_be_checked()
+    expect(page.get_by_role("checkbox", name=DOCUMENTS)).not_to_be_checked()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_grid_becomes_a_list_and_filters_stay(page: Page, archive: Archive) 
     assert tops[0] == tops[1]
     page.get_by_role("link", name="List", exact=True).click()
     page.wait_for_url("**view=list**")
-    expect(page.get_by_label(re.compile("^Image"))).to_be_checked()
+    expect(page.get_by_role("checkbox", name=re.compile("^Image"))).to_be_checked()
     tops = [cards.nth(place).bounding_box()["y"] for place in (0, 1)]
     assert tops[0] < tops[1]
 
@@ -170,7 +170,7 @@ def test_without_javascript_the_library_lists_filters_and_links(
 ) -> None:
     page = new_context(storage_state=signed_in, java_script_enabled=False, viewport=WIDE).new_page()
     page.goto(f"{archive.url}/library")
-    page.get_by_label(DOCUMENTS).check()
+    page.get_by_role("checkbox", name=DOCUMENTS).check()
     page.get_by_role("button", name="Apply").click()
     assert "kind=document" in page.url
     assert page.locator(".card").count() == 1

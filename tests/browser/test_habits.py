@@ -11,7 +11,7 @@ from tests.browser.conftest import sign_in
 pytestmark = pytest.mark.browser
 
 LANGUAGES = {
-    "pt-BR": ("Biblioteca", "Contatos"),
+    "pt-br": ("Biblioteca", "Contatos"),
     "es": ("Biblioteca", "Contactos"),
     "en": ("Library", "Contacts"),
 }
@@ -36,8 +36,8 @@ def test_the_language_switch_changes_the_words_and_what_the_page_says_it_speaks(
 
 def test_the_sign_in_page_speaks_the_chosen_language_too(stranger: Page, archive: Archive) -> None:
     stranger.goto(f"{archive.url}/sign-in")
-    stranger.locator("button[name=language][value='pt-BR']").click()
-    expect(stranger.locator("html")).to_have_attribute("lang", "pt-BR")
+    stranger.locator("button[name=language][value='pt-br']").click()
+    expect(stranger.locator("html")).to_have_attribute("lang", "pt-br")
     expect(stranger.get_by_label("Senha")).to_be_visible()
 
 
@@ -47,7 +47,7 @@ def test_the_theme_switch_is_printed_by_the_server_and_changes_the_page(second: 
         second.locator("[popovertarget=more]:visible").click()
         second.locator(f"#more button[name=theme][value={theme}]").click()
         expect(second.locator("html")).to_have_attribute("data-theme", theme)
-        papers[theme] = second.evaluate("getComputedStyle(document.body).backgroundColor")
+        papers[theme] = second.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert papers["dark"] != papers["light"]
     second.reload()
     expect(second.locator("html")).to_have_attribute("data-theme", "light")

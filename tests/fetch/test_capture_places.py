@@ -67,3 +67,19 @@ async def test_who_asks_while_the_loop_runs_does_not_wait_for_it(
     assert not loop.done()
     dripping[slow.provider_id].set()
     await asyncio.wait_for(loop, PATIENCE_S)
+
+
+async def test_who_asks_while_the_loop_tidies_up_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+
+    async def one_round(on_kept: capture.OnKept, *, bell: asyncio.Event) -> int:
+        nonlocal rounds
+        rounds += 1
+        bell.clear()
+        if rounds == 1:  # nothing was due; then somebody asks, and the loop ends
+            await capture.capture(on_kept)
+        return 0
+
+    monkeypatch.setattr(capture, "capture_due", one_round)
+    await capture.capture(lambda files: None)
+    assert rounds == 2
