@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from django.db import transaction
 from procrastinate import App, Blueprint
 from procrastinate.contrib.django import app as queue
 from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
@@ -76,9 +77,17 @@ def _send_forgotten() -> None:
 @clockwork.periodic(cron="*/2 * * * *")
 @clockwork.task(name="renew_changed", queue="deliver", queueing_lock="renew_changed")
 async def renew_changed(timestamp: int) -> None:
-    """Files that look different since they were written to a CRM are written again."""
+    """Files that look different since they were written to a CRM are written again; those prepared in the moment a
+    CRM was connected are promised to it."""
     await in_thread(outbox.renew_changed, clock.now() - LOOK_BACK)
+    await in_thread(_promise_recent)
     await in_thread(journey.start_deliveries)
+
+
+def _promise_recent() -> None:
+    recent = MediaFile.objects.kept().filter(prepared_at__gte=clock.now() - LOOK_BACK)
+    with transaction.atomic():
+        outbox.promise(list(recent.values_list("pk", flat=True)))
 
 
 @clockwork.periodic(cron="17 * * * *")

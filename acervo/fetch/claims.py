@@ -13,6 +13,7 @@ from django.db import connection as database
 
 from acervo.base import clock, ids
 from acervo.base.errors import Gone, TryLater
+from acervo.keep.storage import StorageAway
 from acervo.keep.vault import Stored
 from acervo.models import AuditEntry, Connection, Deed
 from acervo.models.media import MediaFile
@@ -183,7 +184,8 @@ def _refuse(failed: Failed, deeds: dict[UUID, list[Deed]]) -> None:
     code = str(getattr(error, "code", Outcome.UNKNOWN))[:32]
     changes: dict[str, Any] = {"refusal": code, "refused_at": at, "claimed_until": None, "changed_at": at}
     is_access = isinstance(error, AccessLost)
-    if not is_access:  # a revoked token says nothing about the file: no try is spent
+    # A revoked token or a store that is away says nothing about the file: no try is spent.
+    if not is_access and not isinstance(error, StorageAway):
         changes["attempts"] = claim.attempts + 1
     corrupt = claim.corrupt_attempts + isinstance(error, Corrupt)
     changes["corrupt_attempts"] = corrupt

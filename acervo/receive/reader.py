@@ -228,19 +228,27 @@ def _write(batch: _Batch) -> list[UUID]:
     new_files = write(
         batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
     )
-    _revoke(batch.revocations)
+    batch.deeds += _revoke(batch.revocations)
     return new_files
 
 
-def _revoke(revocations: list[tuple[Connection, Revocation]]) -> None:
+def _revoke(revocations: list[tuple[Connection, Revocation]]) -> list[Deed]:
+    """The sender took a message back or changed it. What then happens to files is policy, not ours."""
+    deeds: list[Deed] = []
     for account, event in revocations:
         found = Message.objects.filter(
             connection=account, provider_id=event.message_id[:256], revoked_at=None
         )
+        row = found.first()
+        if row is None:
+            continue
         if event.edited is None:
             found.update(revoked_at=event.at)
+            deeds.append(Deed("message.revoked", "message", row.pk))
         elif event.edited.text is not None:
             found.update(text=event.edited.text)
+            deeds.append(Deed("message.edited", "message", row.pk))
+    return deeds
 
 
 def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> None:

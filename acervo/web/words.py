@@ -240,6 +240,8 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "file.played": Happening(_("Played"), "play", "info"),
     "file.opened": Happening(_("Opened"), "eye", "info"),
     "file.downloaded": Happening(_("Downloaded"), "download", "info"),
+    "message.revoked": Happening(_("Taken back by the sender"), "circle-x", "warn"),
+    "message.edited": Happening(_("Changed by the sender"), "info"),
     "delivery.retried": Happening(_("Delivery asked for again"), "refresh-cw", "info"),
     "delivery.record_chosen": Happening(_("A CRM record was chosen"), "user-check", "ok"),
     "connection.made": Happening(_("Connected"), "plug", "ok"),
