@@ -47,7 +47,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     connection_created.connect(remember, weak=False)
     yield
     connection_created.disconnect(remember)
-    for theirs in opened:  # threads that tests used still hold connections; the database cannot be dropped under them
+    # Threads that tests used still hold connections, and the database cannot be dropped under them.
+    for theirs in opened:
         if theirs is not connection.connection:
             theirs.close()
 

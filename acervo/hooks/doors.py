@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -72,6 +73,7 @@ class Doors:
         self._known[key] = (time.monotonic() + REMEMBERED_S, door)
 
 
+@lru_cache(maxsize=FORGET_ABOVE)
 def _key(kind: str, slug: str) -> tuple[str, UUID] | None:
     """None for what cannot be an address: it costs neither a query nor memory."""
     try:

@@ -28,7 +28,7 @@ STUCK_MS = 15_000
 
 INSERT = """
 INSERT INTO acervo_receipt (id, workspace_id, connection_id, received_at, headers, body, unread)
-SELECT u.*, '[]'::jsonb FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::timestamptz[], %s::text[]::jsonb[], %b::bytea[]) u
+SELECT u.*, '[]'::jsonb FROM unnest(%b::uuid[], %b::uuid[], %b::uuid[], %b::timestamptz[], %b::text[]::jsonb[], %b::bytea[]) u
 """
 
 

@@ -22,7 +22,7 @@ CONNINFO, SECRET = os.environ["FLOOR_CONNINFO"], os.environ["FLOOR_SECRET"].enco
 FLUSHERS, BATCH = 2, 256
 TABLE = """CREATE TABLE floor_receipt (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now(), headers jsonb NOT NULL, body bytea NOT NULL)"""
-INSERT = "INSERT INTO floor_receipt (headers, body) SELECT * FROM unnest(%s::text[]::jsonb[], %b::bytea[])"
+INSERT = "INSERT INTO floor_receipt (headers, body) SELECT * FROM unnest(%b::text[]::jsonb[], %b::bytea[])"
 
 pending: list[tuple[str, bytes, asyncio.Future[None]]] = []
 awake = asyncio.Event()

@@ -39,7 +39,9 @@ def test_the_link_to_the_crm_opens_the_record_which_links_back(page: Page, archi
     expect(record.get_by_role("heading", level=1)).to_have_text("Image from Caio Figueira")
 
 
-def test_several_records_with_the_same_number_are_offered_and_none_is_guessed(page: Page, archive: Archive) -> None:
+def test_several_records_with_the_same_number_are_offered_and_none_is_guessed(
+    page: Page, archive: Archive
+) -> None:
     page.goto(archive.page_of("ambiguous"))
     crm = panel(page, "In the CRM")
     expect(crm).to_contain_text("Several records in the CRM have this number. Choose the right one.")
@@ -86,7 +88,9 @@ def test_pausing_and_resuming_a_number(page: Page, archive: Archive) -> None:
     expect(numbers).not_to_contain_text("Paused by hand.")
 
 
-def test_reconnecting_with_nothing_pasted_changes_nothing_and_says_so(page: Page, archive: Archive, complaints: Complaints) -> None:
+def test_reconnecting_with_nothing_pasted_changes_nothing_and_says_so(
+    page: Page, archive: Archive, complaints: Complaints
+) -> None:
     page.goto(f"{archive.url}/integrations")
     panel(page, "WhatsApp numbers").get_by_role("link", name="Reconnect").click()
     page.get_by_role("button", name="Reconnect").click()
