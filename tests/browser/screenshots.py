@@ -13,15 +13,30 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sandbox import day
-from sandbox.acts import Stage
+from sandbox.acts import Stage, contract, film, picture, spoken, sticker
+from sandbox.people import BIANCA, CAIO, JOSUE, LIA, MARINA, NILO, OTAVIO, ROSA, SIMONE
 from tests.browser import chromium
 from tests.browser.archive import EMAIL, Archive, running
 from tests.browser.conftest import PHONE, WIDE, sign_in
 from tests.house import wait_for
 
 README_PICTURE = Path(__file__).parents[2] / "docs" / "screenshots" / "library.png"
-README_COLOURS = 256
 PACE = 0.05
+ENCORE = (
+    picture(LIA, "foto-cadeira.jpg", "O pé soltou no segundo dia de uso."),
+    contract(OTAVIO, "contrato-fibra-assinado.pdf", "Segue o contrato assinado"),
+    spoken(SIMONE, "Oi! O entregador disse que voltava às três, e até agora ninguém apareceu.", "voz-entrega.ogg"),
+    picture(BIANCA, "foto-caneca.jpg", "Veio quebrada dentro da caixa, olha os cacos"),
+    sticker(CAIO),
+    spoken(ROSA, "A mesa Jatobá ainda sai com seis cadeiras pelo preço do panfleto?", "voz-mesa.ogg"),
+    film(BIANCA, "video-sofa.mp4", "O sofá ficou lindo na sala, a cor é igualzinha à do site"),
+    picture(JOSUE, "foto-roteador.jpg", "Essa é a luz que não apaga"),
+    picture(CAIO, "foto-caixa-amassada.jpg", "Chegou assim, com o canto todo amassado. Ainda não abri."),
+    spoken(NILO, "É só pra confirmar que recebi, hoje, perto das três. Muito obrigado.", "voz-obrigado.ogg"),
+    film(MARINA, "video-lavadora.mp4", "Olha só o barulho que ela faz quando começa a centrifugar"),
+    spoken(JOSUE, "A luz vermelha do roteador continua piscando, e a internet caiu de novo.", "voz-roteador.ogg"),
+)  # fmt: skip
+"""What stands on top of the README's picture: one of everything, newest last."""
 THEMES = ("light", "dark")
 FULL_PAGE_PIXELS = 2_400
 """A picture ends here however long its page is."""
@@ -43,7 +58,8 @@ def shots(out: Path, *, language: str = "pt-br") -> None:
 
 async def _live_through_the_day(stage: Stage, archive: Archive) -> int:
     happenings = day.play(webhook_url=archive.webhook_url, sandbox_url=archive.meta, pace=PACE, seed=7)
-    return sum([happening.files async for happening in happenings])
+    files = sum([happening.files async for happening in happenings])
+    return files + sum([(await act(stage)).files for act in ENCORE])
 
 
 def _is_settled(archive: Archive, files: int) -> bool:
@@ -133,9 +149,11 @@ def _readme_picture(page: Page, archive: Archive) -> None:
     page.goto(f"{archive.url}/library")
     _see_everything(page)
     README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    page.locator(".card .play").first.click()
+    page.wait_for_function("() => document.querySelector('now-playing audio').currentTime > 2")
     page.screenshot(path=README_PICTURE)
     with Image.open(README_PICTURE) as picture:
-        few = picture.convert("RGB").quantize(README_COLOURS, dither=Image.Dither.NONE)
+        few = picture.convert("RGB").quantize(256)
     few.save(README_PICTURE, optimize=True)
 
 

@@ -82,6 +82,16 @@ def test_filtering_by_type_narrows_the_list_and_a_chip_widens_it_again(page: Pag
     expect(page.get_by_role("checkbox", name=DOCUMENTS)).not_to_be_checked()
 
 
+def test_clearing_takes_every_filter_and_the_words_away(page: Page, archive: Archive) -> None:
+    page.goto(f"{archive.url}/library?kind=document&crm=delivered&q=otavio")
+    expect(page.locator(".card")).to_have_count(1)
+    page.get_by_role("link", name="Clear").click()
+    page.wait_for_url("**/library")
+    expect(page.get_by_role("searchbox", name="Search")).to_have_value("")
+    expect(page.get_by_role("checkbox", name=DOCUMENTS)).not_to_be_checked()
+    expect(page.locator(f"#c-{archive.slugs['voice']}")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [
