@@ -175,14 +175,16 @@ def house(**settings: str) -> Iterator[House]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """What the condition gives once it gives something true."""
+def wait_for(
+    condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, *, every_s: float = 0.25
+) -> Any:
+    """What the condition gives once it gives something true. Ask seldom what costs a process each time."""
     deadline = time.monotonic() + patience_s
     while True:
         if found := condition():
             return found
         assert time.monotonic() < deadline, f"not {what} within {patience_s:.0f} s"
-        time.sleep(0.25)
+        time.sleep(every_s)
 
 
 def free_port() -> int:

@@ -19,7 +19,8 @@ from sandbox.people import EVERYONE
 from sandbox.whatsapp import RemoteSandbox, Sender, message, webhook
 from tests.house import House, house, wait_for
 
-PER_SECOND = 50
+PER_SECOND = 50.0
+SETTLE_S = 900.0
 VICTIMS = ("web", "capture", "postgres", "all")
 
 
@@ -36,8 +37,8 @@ class Outcome:
     settled_in_s: float = 0.0
 
 
-async def run(kills: int, *, seed: int) -> Outcome:
-    """Load at PER_SECOND webhooks a second, a kill every few seconds, then peace, then the count."""
+async def run(kills: int, *, seed: int, per_second: float = PER_SECOND) -> Outcome:
+    """Load at `per_second` webhooks a second, a kill every few seconds, then peace, then the count."""
     chance, outcome = random.Random(seed), Outcome()
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
     chance.shuffle(victims)
@@ -47,7 +48,7 @@ async def run(kills: int, *, seed: int) -> Outcome:
         sent: dict[str, str] = {}
         async with RemoteSandbox(meta) as shelf, Sender(url, concurrency=64, longest_wait_s=2.0) as sender:
             over = asyncio.Event()
-            load = asyncio.create_task(_load(shelf, sender, sent, over))
+            load = asyncio.create_task(_load(shelf, sender, sent, over, per_second))
             for victim in victims:
                 await asyncio.sleep(chance.uniform(1.0, 4.0))
                 await asyncio.to_thread(home.kill, victim)
@@ -61,13 +62,17 @@ async def run(kills: int, *, seed: int) -> Outcome:
             await load
             outcome.acknowledged, outcome.answers = sender.acknowledged, dict(sender.answers)
         started = time.monotonic()
-        await asyncio.to_thread(wait_for, lambda: _kept(home) >= len(sent), "everything kept")
+        await asyncio.to_thread(
+            wait_for, lambda: _kept(home) >= len(sent), "everything kept", SETTLE_S, every_s=3.0
+        )
         outcome.settled_in_s = time.monotonic() - started
         _count(home, sent, outcome)
     return outcome
 
 
-async def _load(shelf: RemoteSandbox, sender: Sender, sent: dict[str, str], over: asyncio.Event) -> None:
+async def _load(
+    shelf: RemoteSandbox, sender: Sender, sent: dict[str, str], over: asyncio.Event, per_second: float
+) -> None:
     """Notes of their own bytes each, announced until `over`; the dictionary holds media id to sha256."""
     note, mime = samples.read("voz-entrega.ogg")
 
@@ -82,7 +87,7 @@ async def _load(shelf: RemoteSandbox, sender: Sender, sent: dict[str, str], over
             )
             number += 1
 
-    await sender.deliver_at(webhooks(), per_second=PER_SECOND)  # type: ignore[arg-type]
+    await sender.deliver_at(webhooks(), per_second=per_second)  # type: ignore[arg-type]
 
 
 def _kept(home: House) -> int:

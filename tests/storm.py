@@ -71,7 +71,9 @@ async def run(files: int, *, away_s: float, seed: int) -> Outcome:
             await store
             started = time.monotonic()
             patience_s = PATIENCE_S + 4 * away_s
-            await asyncio.to_thread(wait_for, lambda: _kept(home) >= files, "everything kept", patience_s)
+            await asyncio.to_thread(
+                wait_for, lambda: _kept(home) >= files, "everything kept", patience_s, every_s=3.0
+            )
             await _wait_for_records(hubspot, files, patience_s)
             outcome.settled_in_s = time.monotonic() - started
         _count(home, sent, outcome)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_kill_at_any_moment_loses_doubles_and_spoils_nothing() -> None:
-    outcome = asyncio.run(kill.run(len(kill.VICTIMS), seed=11))
+    outcome = asyncio.run(kill.run(len(kill.VICTIMS), seed=11, per_second=20.0))
     assert sorted(outcome.kills) == sorted(kill.VICTIMS)
     assert outcome.acknowledged > 0
     assert (outcome.lost, outcome.duplicates, outcome.corrupt) == (0, 0, 0)
