@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from django.db.models import Prefetch, QuerySet
@@ -40,6 +41,20 @@ class Card:
     state: words.Status | None
     """Only when it is not simply kept."""
     crm: words.Status | None
+    lost: words.Words = ""
+    """Why it never came, in a few words; empty for every other file."""
+
+    @property
+    def extension(self) -> str:
+        """PDF, DOCX: of what the bytes are, or of the announced name until there are bytes."""
+        name = self.media.file_name or ""
+        if self.media.mime:
+            name = filetypes.safe_file_name(name, filetypes.by_mime(self.media.mime))
+        return PurePosixPath(name).suffix[1:6].upper()
+
+    @property
+    def size_bytes(self) -> int | None:
+        return self.media.size_bytes or self.media.announced_bytes
 
     @property
     def slug(self) -> str:
@@ -91,6 +106,7 @@ def card(media: MediaFile) -> Card:
         sources=sources(media),
         state=None if media.state == "ready" else words.FILE_STATES[media.state],
         crm=crm_status(media.deliveries.all()),
+        lost=words.lost(media.refusal) if media.gone_at else "",
     )
 
 

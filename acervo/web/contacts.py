@@ -51,7 +51,11 @@ def contact(request: MemberRequest, person: UUID) -> HttpResponse:
     here = f"/contacts/{ids.text(somebody.pk)}"
     found = {
         "person": somebody,
-        "days": days([card(media) for media in page.files], continued=after.received_at if after else None),
+        "days": days(
+            [card(media) for media in page.files],
+            continued=after.received_at if after else None,
+            has_more=bool(page.next),
+        ),
         "more": f"{here}?after={page.next}" if page.next else "",
         "newest": here,
         "is_first": after is None,

@@ -25,6 +25,7 @@ from acervo.models import (
     MediaFile,
     Member,
     RecordLink,
+    RenditionKind,
     by_member,
 )
 from acervo.web import words
@@ -33,6 +34,9 @@ from acervo.web.guards import MemberRequest, for_members, needs
 
 MOST_ENTRIES: Final = 60
 MOST_COPIES: Final = 20
+PLAYABLE: Final = (RenditionKind.MP3, RenditionKind.MP4)
+CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled")
+"""Deeds whose reason is a code of the CRM's side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,11 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
             "contact_links": list(media.person.record_links.select_related("connection")),
             "history": _history(request.user, media, deliveries),
             "copies": _copies(request.user, media),
-            "renditions": [(words.RENDITIONS[made.kind], made) for made in media.renditions.all()],
+            "renditions": [
+                (words.RENDITIONS[made.kind], made)
+                for made in media.renditions.all()
+                if made.kind in PLAYABLE
+            ],
             "identifiers": list(
                 media.person.identifiers.filter(kind="phone").values_list("value", flat=True)
             ),
@@ -165,19 +173,34 @@ def _history(member: Member, media: MediaFile, deliveries: Iterable[Delivery]) -
         .order_by("-number")[:MOST_ENTRIES]
     )
     names = _names(member, {entry.by for entry in entries})
+    crms = {ids.text(delivery.connection_id): delivery.connection.name for delivery in deliveries}
     story = [
         Moment(
             entry.at,
             words.happening(entry.action),
-            _actor(entry.by, names),
-            words.refusal(entry.reason) if entry.action == "file.lost" else "",
+            _crm_of(entry, crms) or _actor(entry.by, names),
+            _why(entry),
         )
         for entry in entries
     ]
-    return sorted([*story, *_facts(media, deliveries)], key=lambda moment: moment.at, reverse=True)
+    is_loss_told = any(entry.action == "file.lost" for entry in entries)
+    facts = _facts(media, is_loss_told=is_loss_told)
+    return sorted([*story, *facts], key=lambda moment: moment.at, reverse=True)
 
 
-def _facts(media: MediaFile, deliveries: Iterable[Delivery]) -> Iterable[Moment]:
+def _crm_of(entry: AuditEntry, crms: dict[str, str]) -> str:
+    """The CRM of what happened by itself; what a member did is told with the member's name."""
+    return crms.get(entry.details.get("connection", ""), "") if entry.by.startswith("system") else ""
+
+
+def _why(entry: AuditEntry) -> words.Words:
+    if entry.action == "file.lost":
+        return words.refusal(entry.reason)
+    return words.crm_refusal(entry.reason) if entry.action in CRM_REASONS else ""
+
+
+def _facts(media: MediaFile, *, is_loss_told: bool) -> Iterable[Moment]:
+    """A file that was already lost when it was announced has no deed, only its fact."""
     is_out = media.direction == Direction.OUTBOUND
     announced = _("Sent through WhatsApp") if is_out else _("Received through WhatsApp")
     yield Moment(media.received_at, words.Happening(announced, "webhook"), media.connection.name)
@@ -186,18 +209,8 @@ def _facts(media: MediaFile, deliveries: Iterable[Delivery]) -> Iterable[Moment]
     if media.refused_at and not media.stored_at and not media.gone_at:
         failed = words.Happening(_("Capture failed, another try follows"), "triangle-alert", "warn")
         yield Moment(media.refused_at, failed, "", words.refusal(media.refusal))
-    for delivery in deliveries:
-        if delivery.delivered_at:
-            yield Moment(
-                delivery.delivered_at,
-                words.Happening(_("Delivered to the CRM"), "circle-check", "ok"),
-                delivery.connection.name,
-            )
-        elif delivery.refused_at:
-            refused = words.Happening(_("The CRM did not take it"), "triangle-alert", "warn")
-            yield Moment(
-                delivery.refused_at, refused, delivery.connection.name, words.crm_refusal(delivery.refusal)
-            )
+    if media.gone_at and not is_loss_told:
+        yield Moment(media.gone_at, words.happening("file.lost"), "", words.refusal(media.refusal))
 
 
 def _names(member: Member, actors: Iterable[str]) -> dict[str, str]:

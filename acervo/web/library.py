@@ -35,6 +35,12 @@ class Day:
     cards: list[Card]
     is_continued: bool
     """Its heading stands on the page before."""
+    is_whole: bool
+    """All its files are here, so that they can be counted."""
+
+    @property
+    def count(self) -> int:
+        return len(self.cards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,11 @@ def library(request: MemberRequest) -> HttpResponse:
     page = search.page(files, after=after, down_to=down_to)
     found = {
         "filters": filters,
-        "days": days([card(media) for media in page.files], continued=after.received_at if after else None),
+        "days": days(
+            [card(media) for media in page.files],
+            continued=after.received_at if after else None,
+            has_more=bool(page.next or down_to),
+        ),
         "is_first": after is None,
         "is_empty": not page.files and after is None,
         "more": filters.address(after=str(page.next)) if page.next and not down_to else "",
@@ -206,11 +216,18 @@ def library(request: MemberRequest) -> HttpResponse:
     return render(request, "_library_swap.html" if is_swap else "library.html", found)
 
 
-def days(found: Iterable[Card], *, continued: datetime | None = None) -> list[Day]:
+def days(found: Iterable[Card], *, continued: datetime | None = None, has_more: bool = False) -> list[Day]:
     """Cards under their day, in the reader's time zone."""
     continued_day = timezone.localdate(continued) if continued else None
-    by_day = groupby(found, key=lambda one: timezone.localdate(one.media.received_at))
-    return [Day(day, list(its), is_continued=day == continued_day) for day, its in by_day]
+    by_day = [
+        (day, list(its))
+        for day, its in groupby(found, key=lambda one: timezone.localdate(one.media.received_at))
+    ]
+    open_day = by_day[-1][0] if by_day and has_more else None
+    return [
+        Day(day, its, is_continued=day == continued_day, is_whole=day not in (continued_day, open_day))
+        for day, its in by_day
+    ]
 
 
 def begin_of(day: date) -> datetime:

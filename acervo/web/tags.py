@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from acervo.web import words
 register = Library()
 
 POINTS_ON_A_CARD: Final = 40
+RULER_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 @functools.cache
@@ -109,6 +111,15 @@ def ago(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def briefly_ago(at: datetime | None) -> SafeString:
+    """As `ago`, with no more than the day beyond one: for rows that have little room."""
+    if at is None or abs(at - clock.now()) < timedelta(days=1):
+        return ago(at)
+    is_this_year = timezone.localtime(at).year == timezone.localdate().year
+    return _time(at, "MMMd" if is_this_year else "yMMMd", "")
+
+
+@register.filter
 def left(until: datetime | None) -> str:
     """How much time there is: "6 dias e 21 h" is said as "6 dias". Empty once it is over."""
     if until is None or until <= clock.now():
@@ -141,10 +152,10 @@ def written_day(day: date) -> str:
 
 @register.filter
 def length(seconds: float | None) -> str:
-    """0:47, 12:03, 1:02:03."""
+    """0:47, 12:03, 1:02:03. A begun second does not count, as in the players of browsers."""
     if seconds is None:
         return ""
-    whole = round(seconds)
+    whole = int(seconds)
     hours, rest = divmod(whole, 3600)
     minutes, left_over = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{left_over:02}" if hours else f"{minutes}:{left_over:02}"
@@ -249,9 +260,13 @@ def language_name(code: str) -> str:
 
 
 @register.filter
-def ruler(seconds: float | None) -> list[float]:
-    """Seven marks under a waveform."""
-    return [seconds * step / 6 for step in range(7)] if seconds else []
+def ruler(seconds: float | None) -> list[tuple[str, int]]:
+    """At most seven marks under a waveform, whole seconds apart: where each stands, in percent, and its second."""
+    if not seconds:
+        return []
+    step = next((step for step in RULER_STEPS_S if seconds / step <= 6), math.ceil(seconds / 6))
+    marks = range(0, math.ceil(seconds), step)
+    return [(f"{100 * mark / seconds:.2f}%", mark) for mark in marks if mark / seconds < 0.96]
 
 
 @register.simple_tag

@@ -112,6 +112,13 @@ OUTCOMES: Final[Mapping[str, Words]] = {
         "Something we did not expect happened. It is written down, and we try again by ourselves."
     ),
 }
+LOST: Final[Mapping[str, Words]] = {
+    Outcome.EXPIRED: _("Its time at WhatsApp ended"),
+    Outcome.LOST_AT_PROVIDER: _("WhatsApp could not get it"),
+    Outcome.TOO_LARGE: _("Too large for this archive"),
+    Outcome.FORBIDDEN: _("WhatsApp did not allow it"),
+}
+"""In a few words, for a card; what is not here is only said to be uncaptured."""
 FAMILIES: Final[Mapping[str, Words]] = {
     "error": _("Something went wrong on our side. It is written down for the people who run this archive."),
     "try_later": _("It did not work this time. We try again by ourselves."),
@@ -242,6 +249,13 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "file.downloaded": Happening(_("Downloaded"), "download", "info"),
     "message.revoked": Happening(_("Taken back by the sender"), "circle-x", "warn"),
     "message.edited": Happening(_("Changed by the sender"), "info"),
+    "file.delivered": Happening(_("Delivered to the CRM"), "circle-check", "ok"),
+    "delivery.refused": Happening(
+        _("The CRM did not take it, another try follows"), "triangle-alert", "warn"
+    ),
+    "delivery.stopped": Happening(_("Delivery stopped"), "circle-x", "bad"),
+    "delivery.renewed": Happening(_("Changed in the CRM, so it is written again"), "refresh-cw", "info"),
+    "delivery.doubled": Happening(_("Found more than once in the CRM"), "copy", "warn"),
     "delivery.retried": Happening(_("Delivery asked for again"), "refresh-cw", "info"),
     "delivery.record_chosen": Happening(_("A CRM record was chosen"), "user-check", "ok"),
     "connection.made": Happening(_("Connected"), "plug", "ok"),
@@ -272,6 +286,10 @@ def refusal(code: str | None) -> Words:
         return ""
     known = OUTCOMES.get(code) or CRM_REFUSALS.get(code) or FAMILIES.get(code)
     return known or OUTCOMES[Outcome.UNKNOWN]
+
+
+def lost(code: str | None) -> Words:
+    return LOST.get(code or "", _("Could not be captured"))
 
 
 def crm_refusal(code: str | None) -> Words:

@@ -126,7 +126,7 @@ def test_filtering_by_what_became_of_it_in_the_crm(
 
 def test_nothing_found_says_so_and_offers_the_way_back(page: Page, archive: Archive) -> None:
     page.goto(f"{archive.url}/library?q=zeppelin")
-    expect(page.get_by_role("heading", name="Nothing fits these filters")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing fits these words")).to_be_visible()
     page.get_by_role("link", name="Show all files").click()
     expect(page.locator(f"#c-{archive.slugs['voice']}")).to_be_visible()
 

@@ -145,6 +145,7 @@ READS_OF_ITS_OWN = {
     ("door.py", "Rendition"),  # of a file that is visible
     ("live.py", "MediaFile"),  # the newest change of a workspace; told on only after `visible_to`
     ("live.py", "Workspace"),  # the same
+    ("live.py", "Delivery"),  # the newest moment of a workspace; told on only after `visible_to`
     ("session.py", "Member"),  # whose session it is
 }
 """Every other read of a table in a door begins with `visible_to`. To add a line, say why it is safe."""

@@ -239,7 +239,8 @@ def test_a_filter_changes_only_the_results_the_chips_and_the_counts(library, fiv
 def test_nothing_found_offers_the_way_back_and_nothing_at_all_says_what_will_come(
     library, page_of, charlie, five
 ):
-    assert "Nothing fits these filters" in library("q=zzz").content.decode()
+    assert "Nothing fits these words" in library("q=zzz").content.decode()
+    assert "Nothing fits these filters" in library("q=zzz&kind=voice").content.decode()
     assert "Nothing has arrived yet" in page_of(charlie).get("/library").content.decode()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.core.cache import cache
@@ -10,6 +11,7 @@ from django.test import Client
 
 from acervo.base import clock, ids
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Member, Receipt
+from acervo.web import tags
 from tests.conftest import PASSWORD, make_connection
 
 
@@ -127,6 +129,45 @@ def test_the_history_names_members_and_tells_deeds_in_words(page_of, alice, bob,
     assert "Played" in page
     assert "Bob" in page
     assert "Received through WhatsApp" in page
+
+
+def test_the_history_tells_a_delivery_once_and_why_another_stopped(page_of, alice, kept_file, crm):
+    media = kept_file()
+    promise(media, crm, delivered_at=clock.now())
+    about = {"connection": ids.text(crm.pk)}
+    AuditEntry.objects.record(
+        media.workspace_id,
+        "system:deliver",
+        [
+            Deed("file.delivered", "file", media.pk, "", about),
+            Deed("delivery.stopped", "file", media.pk, "validation", about),
+        ],
+    )
+    page = text(page_of(alice).get(f"/m/{media.slug}"))
+    assert page.count("Delivered to the CRM") == 1
+    assert "Delivery stopped<small>HubSpot Aurora</small>" in page
+    assert "The CRM did not accept a value." in page
+
+
+def test_a_file_lost_when_it_was_announced_says_so_in_history_and_on_its_card(page_of, alice, announced_file):
+    now = clock.now()
+    media = announced_file(refusal="lost_at_provider", refused_at=now, gone_at=now)
+    client = page_of(alice)
+    history = text(client.get(f"/m/{media.slug}")).split('id="story"')[1]
+    assert "Could not be captured" in history
+    assert "WhatsApp could not get it" in text(client.get("/library"))
+
+
+@pytest.mark.parametrize("seconds", [0.4, 6.7, 47.0, 61.2, 3723.9])
+def test_the_marks_under_a_waveform_are_whole_seconds_evenly_spaced(seconds):
+    marks = [mark for _place, mark in tags.ruler(seconds)]
+    assert 1 <= len(marks) <= 7
+    assert len({after - before for before, after in pairwise(marks)}) <= 1
+    assert all(mark < seconds for mark in marks)
+
+
+def test_a_length_is_written_as_the_players_of_browsers_write_it():
+    assert tags.length(6.7) == "0:06"
 
 
 def test_the_same_bytes_from_the_same_person_are_named(page_of, alice, kept_file):

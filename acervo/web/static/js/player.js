@@ -3,7 +3,7 @@
 const SPEEDS = [1, 1.5, 2];
 const STEP_S = 5;
 const written = (seconds) => {
-  const whole = Math.max(0, Math.round(seconds || 0));
+  const whole = Math.max(0, Math.floor(seconds || 0));
   const two = (number) => String(number).padStart(2, "0");
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
