@@ -220,14 +220,18 @@ class _Folders:
 
     def create(self, path: str) -> int:
         """Open a new file for writing, making its folder first."""
-        folder = os.path.dirname(path)
-        self._ensure(folder)
         try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except FileNotFoundError:  # somebody removed the folder meanwhile
+            return self._create(path)
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+        ):  # what was there once is not any more: look at it all again
             self._durable.clear()
-            self._ensure(folder)
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            return self._create(path)
+
+    def _create(self, path: str) -> int:
+        self._ensure(os.path.dirname(path))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
     def _ensure(self, folder: str) -> None:
         if folder in self._durable:
@@ -237,6 +241,8 @@ class _Folders:
             self._ensure(parent)
             with suppress(FileExistsError):
                 os.mkdir(folder, 0o700)
+            if not os.path.isdir(folder):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         # Even when it was there: another thread may have made it and not have synced its name yet.
         _sync_folder(parent)
         self._durable.add(folder)
