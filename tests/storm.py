@@ -71,7 +71,9 @@ async def run(files: int, *, away_s: float, seed: int) -> Outcome:
                 await sender.deliver_all(webhooks, copies=3, seed=seed)
             await store
             started = time.monotonic()
-            patience_s = PATIENCE_S + 4 * away_s
+            patience_s = (
+                PATIENCE_S + 20 * away_s
+            )  # a file that failed six times waits five minutes for its next try
             await asyncio.to_thread(
                 wait_for, lambda: _kept(home) >= files, "everything kept", patience_s, every_s=3.0
             )
