@@ -70,6 +70,10 @@ async def run(files: int, *, away_s: float, seed: int) -> Outcome:
             async with Sender(url, concurrency=4, longest_wait_s=2.0) as sender:
                 await sender.deliver_all(webhooks, copies=3, seed=seed)
             await store
+            await asyncio.sleep(away_s)
+            await (
+                shelf.clear_faults()
+            )  # every storm ends; what still waits for its next try finds good weather
             started = time.monotonic()
             patience_s = (
                 PATIENCE_S + 20 * away_s
