@@ -71,13 +71,11 @@ async def run(files: int, *, away_s: float, seed: int) -> Outcome:
                 await sender.deliver_all(webhooks, copies=3, seed=seed)
             await store
             await asyncio.sleep(away_s)
-            await (
-                shelf.clear_faults()
-            )  # every storm ends; what still waits for its next try finds good weather
+            # Every storm ends: what still waits for its next try finds good weather.
+            await shelf.clear_faults()
             started = time.monotonic()
-            patience_s = (
-                PATIENCE_S + 20 * away_s
-            )  # a file that failed six times waits five minutes for its next try
+            # A file that failed six times waits five minutes for its next try.
+            patience_s = PATIENCE_S + 20 * away_s
             await asyncio.to_thread(
                 wait_for, lambda: _kept(home) >= files, "everything kept", patience_s, every_s=3.0
             )
@@ -115,9 +113,8 @@ async def _spoil(shelf: RemoteSandbox, media_ids: Iterable[str], away_s: float) 
     await shelf.fault(Fault("host_down", for_s=away_s))
     await shelf.fault(Fault("rate_limited", probability=0.4))
     for number, media_id in enumerate(media_ids):
-        if (
-            number % 5 == 0
-        ):  # a fifth of all files: cut or altered twice, then whole (a third time would be final)
+        # A fifth of all files: cut or altered twice, then whole (a third time would be final).
+        if number % 5 == 0:
             await shelf.fault(Fault("cut" if number % 2 else "altered", media_id=media_id, count=2))
 
 
@@ -161,16 +158,25 @@ async def _records(hubspot: str) -> list[str]:
     found: list[str] = []
     headers = {"Authorization": f"Bearer {TOKEN}"}
     base = f"{hubspot}/crm/objects/{HUBSPOT_API_VERSION}"
+    present = {"propertyName": "wa_media_id", "operator": "HAS_PROPERTY"}
+    query = {"filterGroups": [{"filters": [present]}], "properties": ["wa_media_id"], "limit": 200}
     async with aiohttp.ClientSession(headers=headers) as session:
-        async with session.get(f"{hubspot}/crm-object-schemas/{HUBSPOT_API_VERSION}/schemas") as answer:
-            kinds = [schema["objectTypeId"] for schema in (await answer.json())["results"]]
-        present = {"propertyName": "wa_media_id", "operator": "HAS_PROPERTY"}
-        body = {"filterGroups": [{"filters": [present]}], "properties": ["wa_media_id"], "limit": 200}
-        for kind in kinds:
-            async with session.post(f"{base}/{kind}/search", json=body) as answer:
-                page = await answer.json() if answer.status == 200 else {"results": []}
+        schemas = await _ask(session, "GET", f"{hubspot}/crm-object-schemas/{HUBSPOT_API_VERSION}/schemas")
+        for schema in schemas["results"]:
+            page = await _ask(session, "POST", f"{base}/{schema['objectTypeId']}/search", json=query)
+            assert "paging" not in page, "more records than one page holds"
             found += [record["properties"]["wa_media_id"] for record in page["results"]]
     return found
+
+
+async def _ask(session: aiohttp.ClientSession, method: str, url: str, **body: Any) -> Any:
+    """What the account answers, once its limit, which it counts for us as for Acervo, lets us ask."""
+    while True:
+        async with session.request(method, url, **body) as answer:
+            if answer.status != 429:
+                answer.raise_for_status()
+                return await answer.json()
+        await asyncio.sleep(1.0)
 
 
 def main() -> None:
