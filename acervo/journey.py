@@ -3,7 +3,9 @@
     a provider knocks ──> journalled            hooks/        (no job: a receipt is on disk before the answer)
     read                  receipts to files     receive/      loop, many receipts a transaction
     capture               bytes, proven, sealed fetch/ keep/  queue `capture`, many files side by side
+    scan                  clean, or quarantined prepare/      queue `prepare`, a job a file, where a scanner is set
     prepare               facts and copies      prepare/      queue `prepare`, a job a file
+    transcribe            what was said         prepare/      queue `transcribe`, a job a file, where an engine is set
     deliver               the CRM's records     deliver/      queue `deliver`, a job a connection
 
 Each step commits its facts and starts the next one in the same transaction. A step that is repeated finds its facts
@@ -36,8 +38,12 @@ from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client
 from acervo.deliver import attach, outbox
 from acervo.fetch import capture as capturing
+from acervo.govern import consent
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Receipt
-from acervo.prepare import renditions
+from acervo.organise import search
+from acervo.prepare import remake as remaking
+from acervo.prepare import renditions, transcripts
+from acervo.prepare import scan as scanning
 from acervo.receive.reader import drain
 
 log = logging.getLogger(__name__)
@@ -48,6 +54,8 @@ PREPARE_TRIES = 3
 """A tool that runs out of time may have met a busy machine; after so many tries it is the file."""
 LONGEST_WAIT_S = 3600.0
 CRM_TIMEOUT_S = 30.0
+TRANSCRIBE_TRIES = 6
+WAITED_FOR = 20
 DELIVER_FIRST = 10
 """Deliveries share workers with preparation: a mountain of videos must not keep small records waiting."""
 
@@ -89,7 +97,20 @@ async def capture() -> None:
 
 
 def _kept(files: Sequence[UUID]) -> None:
-    _enqueue("prepare", "prepare", [{"media": str(pk)} for pk in files])
+    held = set(MediaFile.objects.awaiting_scan().filter(pk__in=files).values_list("pk", flat=True))
+    for name, chosen in (("scan", held), ("prepare", set(files) - held)):
+        if chosen:
+            _enqueue(name, "prepare", [{"media": str(pk)} for pk in files if pk in chosen])
+
+
+@steps.task(name="scan", queue="prepare", retry=Patience())
+async def scan(media: str) -> None:
+    """Ask the scanner about one file. While it is away the file waits, and nobody has it."""
+    await scanning.scan(UUID(media), _let_through)
+
+
+def _let_through(media: UUID) -> None:
+    _enqueue("prepare", "prepare", [{"media": str(media)}])
 
 
 @steps.task(name="prepare", queue="prepare", retry=Patience(), pass_context=True)
@@ -102,6 +123,27 @@ async def prepare(context: JobContext, media: str) -> None:
 def _prepared(media: UUID) -> None:
     if outbox.promise([media]):
         start_deliveries()
+    start_transcripts(transcripts.ask_automatically([media]))
+
+
+@steps.task(name="copies", queue="prepare", retry=Patience(), pass_context=True)
+async def copies(context: JobContext, media: str, kinds: list[str]) -> None:
+    """Make copies of a prepared file that are missing: somebody wants to play one of them now."""
+    is_last_try = context.job.attempts + 1 >= PREPARE_TRIES
+    await renditions.make_missing(UUID(media), kinds, is_last_try=is_last_try)
+
+
+@steps.task(name="transcribe", queue="transcribe", retry=Patience(), pass_context=True)
+async def transcribe(context: JobContext, transcript: str) -> None:
+    """Let the workspace's engine listen to one file."""
+    is_last_try = context.job.attempts + 1 >= TRANSCRIBE_TRIES
+    await transcripts.transcribe(UUID(transcript), consent.allows, is_last_try=is_last_try)
+
+
+@steps.task(name="remake", queue="bulk", retry=Patience())
+async def remake(run: str) -> None:
+    """Go on with a run of remaking, from where it stands, until it ends or somebody stops it."""
+    await remaking.go_on(UUID(run), chosen_by=search.found_in)
 
 
 @steps.task(name="deliver", queue="deliver")  # no retry, as above
@@ -131,8 +173,23 @@ def start_deliveries() -> None:
 
 
 def start_prepare(files: Sequence[UUID]) -> None:
-    """Files whose preparation was lost on the way are sent again."""
+    """Files whose scan or preparation was lost on the way are sent again."""
     _kept(files)
+
+
+def start_copies(media: UUID, kinds: Sequence[str]) -> None:
+    """Somebody waits for these copies: before the mountain of new files. One waiting job is enough."""
+    _enqueue_once("copies", "prepare", priority=WAITED_FOR, media=str(media), kinds=sorted(kinds))
+
+
+def start_transcripts(asked: Sequence[UUID]) -> None:
+    if asked:
+        _enqueue("transcribe", "transcribe", [{"transcript": str(pk)} for pk in asked])
+
+
+def start_remake(run: UUID) -> None:
+    """A worker will go on with this run. It goes on by itself after every interruption."""
+    _enqueue_once("remake", "bulk", run=str(run))
 
 
 def _enqueue(task: str, name: str, arguments: Sequence[dict[str, Any]]) -> None:

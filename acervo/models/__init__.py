@@ -5,13 +5,16 @@ from acervo.models.connection import Connection, Purpose
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.media import Kind, MediaFile
+from acervo.models.media_policy import MadeAt, MediaPolicy, SizeLimit, When
 from acervo.models.member import Ability, Limit, Member, Role, Team
 from acervo.models.message import Chat, Direction, Message
 from acervo.models.person import Person, PersonIdentifier
 from acervo.models.receipt import Receipt
 from acervo.models.record_link import RecordLink
-from acervo.models.rendition import Rendition, RenditionKind
+from acervo.models.remake import Remake
+from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
+from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "Direction",
     "Kind",
     "Limit",
+    "MadeAt",
     "MediaFile",
+    "MediaPolicy",
     "Member",
     "Message",
     "Person",
@@ -33,12 +38,20 @@ __all__ = [
     "Purpose",
     "Receipt",
     "RecordLink",
+    "Remake",
     "Rendition",
     "RenditionKind",
     "Role",
     "SealedObject",
     "Sealing",
+    "SizeLimit",
     "Team",
+    "Transcriber",
+    "Transcript",
+    "TranscriptEdit",
+    "TranscriptSegment",
+    "UnmadeRendition",
+    "When",
     "Workspace",
     "by_member",
 ]

@@ -32,6 +32,11 @@ class Kind(models.TextChoices):
     DOCUMENT = "document", "document"
 
 
+HELD_NOT = (Q(held_at=None) | Q(scanned_at__isnull=False)) & (
+    Q(infection=None) | Q(released_at__isnull=False)
+)
+
+
 class MediaFiles(models.QuerySet["MediaFile"]):
     def visible_to(self, member: Member) -> Self:
         """Every read of a door goes through here: what this does not give does not exist for the member."""
@@ -50,6 +55,16 @@ class MediaFiles(models.QuerySet["MediaFile"]):
 
     def kept(self) -> Self:
         return self.filter(stored_at__isnull=False)
+
+    def openable(self) -> Self:
+        """Kept, and neither waiting for the scanner nor in quarantine: what a door may serve and a CRM may be told."""
+        return self.kept().filter(HELD_NOT)
+
+    def awaiting_scan(self) -> Self:
+        return self.kept().filter(held_at__isnull=False, scanned_at=None)
+
+    def quarantined(self) -> Self:
+        return self.filter(infection__isnull=False, released_at=None)
 
     def lost(self) -> Self:
         return self.filter(gone_at__isnull=False)
@@ -109,13 +124,38 @@ class MediaFile(SealedObject):
     gone_at = models.DateTimeField(null=True, blank=True)
     """When it became certain that the file cannot be had; `refusal` says why."""
     stored_at = models.DateTimeField(null=True, blank=True)
+    resolved_mime = models.CharField(max_length=160, null=True, blank=True)
+    """As the provider's look-up called the bytes."""
+    served_mime = models.CharField(max_length=160, null=True, blank=True)
+    """As the download's Content-Type called them. Neither is believed; see `mime`."""
+    limit_lifted_at = models.DateTimeField(null=True, blank=True)
+    """When somebody decided to fetch it although it is over the workspace's limit."""
+
+    # scanned for malware, where that is switched on
+    held_at = models.DateTimeField(null=True, blank=True)
+    """Kept while a scanner was required: nobody has it until `scanned_at`."""
+    scanned_at = models.DateTimeField(null=True, blank=True)
+    infection = models.CharField(max_length=128, null=True, blank=True)
+    """What the scanner called the finding: the file is in quarantine."""
+    released_at = models.DateTimeField(null=True, blank=True)
+    """When the officer let it out of quarantine; the audit says who and why."""
 
     # prepared
     mime = models.CharField(max_length=80, null=True, blank=True)
     """What the bytes are, from the allow-list of `base.filetypes`."""
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
+    rotation = models.PositiveSmallIntegerField(null=True, blank=True)
+    """Degrees clockwise that the bytes ask a viewer to turn them; `width` and `height` are after the turning."""
     duration_s = models.FloatField(null=True, blank=True)
+    video_codec = models.CharField(max_length=32, null=True, blank=True)
+    audio_codec = models.CharField(max_length=32, null=True, blank=True)
+    bit_rate = models.PositiveBigIntegerField(null=True, blank=True)
+    """Bits a second of the whole file, by its counted duration."""
+    loudness_lufs = models.FloatField(null=True, blank=True)
+    """Integrated, EBU R128; null for silence and for what has no sound."""
+    page_count = models.PositiveIntegerField(null=True, blank=True)
+    is_animated = models.BooleanField(default=False, db_default=False)
     waveform = models.BinaryField(max_length=WAVEFORM_POINTS, null=True, editable=False)
     is_damaged = models.BooleanField(default=False)
     """Byte-identical to what was announced, yet not decodable without errors."""
@@ -158,6 +198,18 @@ class MediaFile(SealedObject):
                 condition=Q(prepared_at=None) | Q(stored_at__isnull=False, mime__isnull=False),
             ),
             models.CheckConstraint(name="file_kind_is_known", condition=Q(kind__in=Kind.values)),
+            models.CheckConstraint(
+                name="file_is_held_and_scanned_only_once_stored",
+                condition=Q(stored_at__isnull=False) | Q(held_at=None, scanned_at=None),
+            ),
+            models.CheckConstraint(
+                name="infection_is_found_by_a_scan",
+                condition=Q(infection=None) | Q(scanned_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="file_is_released_from_quarantine_only",
+                condition=Q(released_at=None) | Q(infection__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(
@@ -174,6 +226,14 @@ class MediaFile(SealedObject):
                 name="file_unprepared",
                 condition=Q(stored_at__isnull=False, prepared_at=None),
             ),
+            models.Index(
+                fields=["held_at"], name="file_unscanned", condition=Q(held_at__isnull=False, scanned_at=None)
+            ),
+            models.Index(
+                fields=["workspace", "scanned_at"],
+                name="file_quarantined",
+                condition=Q(infection__isnull=False, released_at=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -186,9 +246,13 @@ class MediaFile(SealedObject):
 
     @property
     def state(self) -> str:
-        """lost, ready, preparing (stored), paused, retrying (refused before) or waiting."""
+        """lost, quarantined, scanning, ready, preparing (stored), paused, retrying (refused before) or waiting."""
         if self.gone_at:
             return "lost"
+        if self.is_quarantined:
+            return "quarantined"
+        if self.is_awaiting_scan:
+            return "scanning"
         if self.stored_at:
             return "ready" if self.prepared_at else "preparing"
         if self.connection.paused_at:
@@ -196,6 +260,19 @@ class MediaFile(SealedObject):
         return "retrying" if self.refusal else "waiting"
 
     @property
+    def is_awaiting_scan(self) -> bool:
+        return self.held_at is not None and self.scanned_at is None
+
+    @property
+    def is_quarantined(self) -> bool:
+        return self.infection is not None and self.released_at is None
+
+    @property
+    def is_openable(self) -> bool:
+        """See `MediaFiles.openable`."""
+        return self.stored_at is not None and not self.is_awaiting_scan and not self.is_quarantined
+
+    @property
     def is_playable(self) -> bool:
         """There are bytes a player can show, today."""
-        return self.stored_at is not None and (self.mime or "").split("/")[0] in ("audio", "video", "image")
+        return self.is_openable and (self.mime or "").split("/")[0] in ("audio", "video", "image")

@@ -35,13 +35,19 @@ class Ability(StrEnum):
     OPERATE = "operate"
     """See health, receipts and the unread."""
     READ_AUDIT = "read_audit"
+    CONFIGURE = "configure"
+    """Change what is made of files, how large they may be, who transcribes; lift a limit for one file."""
+    DECIDE = "decide"
+    """Release a file from quarantine, or leave it there."""
+    EDIT = "edit"
+    """Correct transcripts, ask for one."""
 
 
 ABILITIES: dict[str, frozenset[Ability]] = {
     Role.ADMINISTRATOR: frozenset(Ability),
-    Role.MANAGER: frozenset({Ability.RETRY, Ability.OPERATE}),
-    Role.AGENT: frozenset({Ability.RETRY}),
-    Role.DPO: frozenset({Ability.OPERATE, Ability.READ_AUDIT}),
+    Role.MANAGER: frozenset({Ability.RETRY, Ability.OPERATE, Ability.EDIT}),
+    Role.AGENT: frozenset({Ability.RETRY, Ability.EDIT}),
+    Role.DPO: frozenset({Ability.OPERATE, Ability.READ_AUDIT, Ability.DECIDE}),
     Role.AUDITOR: frozenset({Ability.OPERATE, Ability.READ_AUDIT}),
 }
 

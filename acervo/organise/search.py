@@ -130,6 +130,12 @@ def found(member: Member, wish: Wish) -> QuerySet[MediaFile]:
     return files
 
 
+def found_in(workspace_id: UUID, query: str) -> QuerySet[MediaFile]:
+    """All files of a workspace that a query names, in the words of the library's own address (`q=…&kind=video`),
+    whoever may see them: for work that the archive does by itself."""
+    raise NotImplementedError
+
+
 def people(member: Member, text: str) -> QuerySet[Person]:
     """The people a member may see whose name holds every word, in no order."""
     found = Person.objects.visible_to(member)

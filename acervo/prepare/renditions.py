@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -45,6 +45,11 @@ async def prepare(media_id: UUID, on_prepared: OnPrepared, *, is_last_try: bool 
             stored.append((item, await vault.store(place, item.path.read_bytes())))
     if not await in_thread(_commit, media, facts, stored, on_prepared):
         await vault.discard([where.object_key for _, where in stored])
+
+
+async def make_missing(media_id: UUID, kinds: Sequence[str], *, is_last_try: bool = True) -> None:
+    """The named copies of a prepared file that are not there yet. Safe to run twice."""
+    raise NotImplementedError
 
 
 async def _look(

@@ -20,12 +20,19 @@ from acervo.models import (
     DataKey,
     Deed,
     Delivery,
+    MediaPolicy,
     Member,
     Message,
     PersonIdentifier,
     RecordLink,
+    Remake,
     Rendition,
+    SizeLimit,
     Team,
+    Transcriber,
+    Transcript,
+    TranscriptSegment,
+    UnmadeRendition,
     Workspace,
 )
 from tests.conftest import make_connection
@@ -100,12 +107,48 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
         **{name: getattr(good.kept, name) for name in (*PLACE, "seal_header", "data_key_id")},
         stored_at=NOW,
     ),
+    "file_is_held_and_scanned_only_once_stored": lambda good: change(good.awaited, held_at=NOW),
+    "infection_is_found_by_a_scan": lambda good: change(good.kept, infection="Eicar"),
+    "file_is_released_from_quarantine_only": lambda good: change(good.kept, released_at=NOW),
     # renditions
-    "file_has_one_rendition_of_a_kind": lambda good: copy(good.rendition, object_key="w/another"),
+    "file_has_one_rendition_of_a_kind_and_page": lambda good: copy(good.rendition, object_key="w/another"),
+    "only_pages_are_numbered": lambda good: change(good.rendition, page=1),
+    "rendition_kind_is_known": lambda good: change(good.rendition, kind="hologram"),
+    "unmade_rendition_is_told_once_a_kind": lambda good: UnmadeRendition.objects.create(
+        media=good.kept, kind="mp3", reason="not_smaller", tried_at=NOW
+    ),
     "rendition_has_a_whole_place_in_the_vault_or_none": lambda good: change(good.rendition, size_bytes=-1),
     "rendition_sealed_by_us_has_its_header_and_key": lambda good: change(good.rendition, sealing="acervo"),
     "rendition_has_bytes_in_the_vault": lambda good: change(good.rendition, **PLACE),
     "acervo_rendition_object_key_key": lambda good: copy(good.rendition, kind="thumb_640"),
+    # what a workspace wants made
+    "media_policy_says_known_words": lambda good: change(good.policy, mp3="perhaps"),
+    "media_policy_caps_are_sensible": lambda good: change(good.policy, video_cap_side=1),
+    "workspace_has_one_limit_a_kind": lambda good: SizeLimit.objects.create(
+        workspace=good.workspace, kind="video", max_bytes=1, changed_by="test"
+    ),
+    "size_limit_is_positive": lambda good: change(good.size_limit, max_bytes=0),
+    "size_limit_kind_is_known": lambda good: change(good.size_limit, kind="hologram"),
+    "remake_is_not_both_finished_and_cancelled": lambda good: change(
+        good.remake, finished_at=NOW, cancelled_at=NOW
+    ),
+    "remake_fails_no_more_than_it_did": lambda good: change(good.remake, failed=1),
+    # transcripts
+    "transcriber_pause_has_a_time_and_a_reason_or_neither": lambda good: change(
+        good.transcriber, paused_at=NOW
+    ),
+    "transcript_is_not_both_made_and_stopped": lambda good: change(
+        good.transcript, stopped_at=NOW, refusal="gone", refused_at=NOW
+    ),
+    "made_transcript_names_its_engine": lambda good: change(good.transcript, engine=""),
+    "transcript_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(
+        good.transcript, refusal="gone"
+    ),
+    "stopped_transcript_says_why": lambda good: change(good.transcript, made_at=None, stopped_at=NOW),
+    "transcript_has_one_segment_at_a_position": lambda good: copy(good.segment),
+    "segment_ends_after_it_starts": lambda good: change(good.segment, end_s=-1),
+    "segment_confidence_is_a_share": lambda good: change(good.segment, confidence=2),
+    "segment_edit_has_a_time_and_an_author_or_neither": lambda good: change(good.segment, edited_at=NOW),
     # the CRM
     "link_is_of_a_person_or_of_a_file": lambda good: change(good.person_link, media=good.kept),
     "person_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.person_link),
@@ -134,6 +177,9 @@ def good(
         "linked_by": "test",
     }
     promise = {"workspace": workspace, "connection": crm, "media": kept, "promised_at": NOW, "due_at": NOW}
+    transcript = Transcript.objects.create(
+        workspace=workspace, media=kept, asked_by="test", made_at=NOW, engine="openai"
+    )
     bytes_of_it = PLACE | {"object_key": "w/one", "size_bytes": 1, "sealed_bytes": 1, "sha256": "0" * 64}
     workspace.refresh_from_db()
     return SimpleNamespace(
@@ -155,6 +201,17 @@ def good(
             mime="image/webp",
             made_at=NOW,
             **bytes_of_it | {"sealing": "storage"},
+        ),
+        unmade=UnmadeRendition.objects.create(media=kept, kind="mp3", reason="not_smaller", tried_at=NOW),
+        policy=MediaPolicy.objects.create(workspace=workspace, changed_by="test"),
+        size_limit=SizeLimit.objects.create(
+            workspace=workspace, kind="video", max_bytes=1, changed_by="test"
+        ),
+        remake=Remake.objects.create(workspace=workspace, asked_by="test"),
+        transcriber=Transcriber.objects.create(workspace=workspace, engine="openai", changed_by="test"),
+        transcript=transcript,
+        segment=TranscriptSegment.objects.create(
+            transcript=transcript, position=0, start_s=0, end_s=1, text="oi"
         ),
         person_link=RecordLink.objects.create(
             person=kept.person, object_type="contact", linked_at=NOW, **link

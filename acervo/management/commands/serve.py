@@ -18,8 +18,13 @@ from django.utils.translation import gettext as _
 from acervo.management.command import AcervoCommand
 from acervo.management.processes import die_with_parent, household
 
-WORKERS = (("capture", "capture,tick"), ("preparation", "prepare,deliver"))
-"""Capture has workers of its own: no amount of preparation or delivery may delay a deadline."""
+WORKERS = (
+    ("capture", "capture,tick"),
+    ("preparation", "prepare,deliver"),
+    ("background", "transcribe,bulk"),
+)
+"""Capture has workers of its own: no amount of preparation or delivery may delay a deadline. Nor may an hour-long
+transcript or a remake of the whole archive delay what arrives."""
 
 
 class Command(AcervoCommand):

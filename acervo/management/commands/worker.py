@@ -19,7 +19,7 @@ from acervo.management.processes import die_with_parent
 
 log = logging.getLogger(__name__)
 
-QUEUES = ("capture", "tick", "prepare", "deliver")
+QUEUES = ("capture", "tick", "prepare", "deliver", "transcribe", "bulk")
 IDLE_S = 0.2
 """Pause of the reader when nothing waits. A poll of an empty partial index costs less than a NOTIFY per webhook."""
 AWAY_S = 1.0
