@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import signal
 import subprocess
 import sys
 import threading
@@ -22,8 +21,7 @@ from django.utils.translation import gettext as _
 from acervo.govern import connections
 from acervo.management.command import AcervoCommand, by_command, wait_for
 from acervo.management.commands.connect import who
-from acervo.management.commands.serve import WORKERS, is_ready, keep_database, listen
-from acervo.management.processes import household
+from acervo.management.commands.serve import is_ready, keep_house, listen
 from acervo.models import Connection, Delivery, MediaFile, Member, Role, Workspace
 from sandbox.day import play
 from sandbox.whatsapp import Phone
@@ -58,22 +56,9 @@ class Command(AcervoCommand):
             _sandbox("sandbox.hubspot", "--token", HUBSPOT_TOKEN, "--demo") as hubspot,
         ):
             number = _connect(workspace, meta, hubspot)
-            home = household(listener.fileno(), workers=WORKERS)
-            for sign in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(sign, lambda *_: home.stopping.set())
-            story = threading.Thread(
-                target=self._tell, args=(options, number, meta, hubspot, password, home.stopping), daemon=True
+            keep_house(
+                listener, lambda stopping: self._tell(options, number, meta, hubspot, password, stopping)
             )
-            story.start()
-            over = threading.Event()
-            keeper = keep_database(over)
-            try:
-                home.run()
-            finally:
-                over.set()
-                keeper.join()
-                if settings.EMBEDDED is not None:
-                    settings.EMBEDDED.stop()
 
     def _tell(
         self,

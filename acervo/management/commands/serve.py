@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -41,22 +42,8 @@ class Command(AcervoCommand):
         die_with_parent(options["lifeline"])
         call_command("migrate", verbosity=0, interactive=False)
         listener = listen(options["host"], options["port"])
-        home = household(listener.fileno(), workers=WORKERS)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: home.stopping.set())
         host, port = listener.getsockname()[:2]
-        threading.Thread(
-            target=self._announce, args=(options, host, port, home.stopping), daemon=True
-        ).start()
-        over = threading.Event()
-        keeper = keep_database(over)
-        try:
-            home.run()
-        finally:
-            over.set()
-            keeper.join()
-            if settings.EMBEDDED is not None:
-                settings.EMBEDDED.stop()
+        keep_house(listener, lambda stopping: self._announce(options, host, port, stopping))
 
     def _announce(self, options: dict[str, Any], host: str, port: int, stopping: threading.Event) -> None:
         """One line, once everything answers."""
@@ -67,6 +54,24 @@ class Command(AcervoCommand):
                 self.stdout.flush()
                 return
             time.sleep(0.2)
+
+
+def keep_house(listener: socket.socket, tell: Callable[[threading.Event], None]) -> None:
+    """Run database, web and workers behind an open socket until a signal comes. `tell` runs beside them, in a thread,
+    and is handed the event that ends everything: it may watch it, or set it."""
+    home = household(listener.fileno(), workers=WORKERS)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: home.stopping.set())
+    threading.Thread(target=tell, args=(home.stopping,), daemon=True).start()
+    over = threading.Event()
+    keeper = _keep_database(over)
+    try:
+        home.run()
+    finally:
+        over.set()
+        keeper.join()
+        if settings.EMBEDDED is not None:
+            settings.EMBEDDED.stop()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -85,7 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def keep_database(over: threading.Event) -> threading.Thread:
+def _keep_database(over: threading.Event) -> threading.Thread:
     def keep() -> None:
         if settings.EMBEDDED is not None:
             settings.EMBEDDED.supervise(over)
