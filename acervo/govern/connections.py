@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ def connect(
 ) -> Connection:
     """A new connection, ready at once. Raises AlreadyConnected, PrivateHost and SecretMissing; then nothing is made."""
     purpose = Purpose.PROVIDER if kind in providers.PROVIDERS else Purpose.CRM
+    secrets = {**_own_secrets(kind, purpose), **secrets}
     _refuse_missing(kind, purpose, secrets)
     if api_base:
         refuse_private(api_base)
@@ -110,8 +112,10 @@ def remove(connection: Connection, by: str) -> None:
 
 
 def webhook_url(connection: Connection) -> str:
-    """The address to give to the provider."""
-    return f"{settings.ACERVO_BASE_URL}/hooks/{connection.kind}/{ids.text(connection.pk)}"
+    """The address to give to the provider. Where its last segment is a secret, so is all of it: never log it."""
+    address = f"{settings.ACERVO_BASE_URL}/hooks/{connection.kind}/{ids.text(connection.pk)}"
+    secret = providers.get(connection.kind).capabilities.address_secret
+    return f"{address}/{credentials.open_secrets(connection)[secret]}" if secret else address
 
 
 def refuse_private(address: str) -> None:
@@ -130,6 +134,13 @@ def refuse_private(address: str) -> None:
         raise PrivateHost(f"{parts.scheme}://{host} is refused: it must be https and public, or named.")
 
 
+def _own_secrets(kind: str, purpose: str) -> dict[str, str]:
+    """Those that we make up ourselves: 128 bits, and nothing that an address would have to escape."""
+    if purpose != Purpose.PROVIDER:
+        return {}
+    return {name: token_hex(16) for name in providers.get(kind).capabilities.own_secrets}
+
+
 def _refuse_missing(kind: str, purpose: str, secrets: Mapping[str, str]) -> None:
     adapter: Any = providers.get(kind) if purpose == Purpose.PROVIDER else crms.get(kind)
     missing = [name for name in adapter.secret_names if not secrets.get(name)]
@@ -139,7 +150,10 @@ def _refuse_missing(kind: str, purpose: str, secrets: Mapping[str, str]) -> None
 
 def _hope_again(connection: Connection) -> None:
     """A provider may say of a file that a token may not see what it says of one that expired (Meta, code 100):
-    before its deadline such a file is asked for once more with the new access."""
+    before its deadline such a file is asked for once more with the new access. Not where a failed try is counted
+    against the number: there the provider's word is taken."""
+    if providers.get(connection.kind).capabilities.download_failures_per_hour is not None:
+        return
     at = clock.now()
     expired = MediaFile.objects.lost().filter(
         connection=connection, refusal=Outcome.EXPIRED, fetch_before__gt=at

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import Error, close_old_connections
 
 from acervo.base import clock, ids
@@ -26,15 +27,27 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 LARGEST_BODY = 3 * 1024 * 1024
 """Bytes. Meta's own bound for a webhook (webhooks overview, read 2026-03)."""
+PLAIN = b"text/plain; charset=utf-8"
 FORGERY_WINDOW_S = 10.0
 """Forged knocks at one door are audited once per window, with their number: an attacker must not fill the audit trail."""
 KEPT_HEADERS = frozenset(
-    {b"content-type", b"user-agent", b"x-hub-signature-256", b"x-twilio-signature", b"x-forwarded-for"}
+    {
+        b"content-type",
+        b"user-agent",
+        b"x-forwarded-for",
+        b"x-hub-signature-256",
+        b"x-twilio-signature",
+        b"i-twilio-idempotency-token",
+        b"messagebird-signature",
+        b"messagebird-signature-jwt",
+        b"messagebird-request-timestamp",
+    }
 )
+"""Evidence of who knocked. Never a header that is itself the secret."""
 
 
 class HookApp:
-    """ASGI: `/hooks/<kind>/<connection>`."""
+    """ASGI: `/hooks/<kind>/<connection>`, for some kinds with a secret as one more segment."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -44,13 +57,13 @@ class HookApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts = scope["path"].split("/")
-        if len(parts) != 4:
+        if len(parts) not in (4, 5):
             return await _answer(send, 404)
         try:
             door = await self._doors.find(parts[2], parts[3])
         except (Error, DoorStuck):
             return await _answer(send, 503)
-        if door is None:
+        if door is None or (len(parts) == 5 and door.provider.capabilities.address_secret is None):
             return await _answer(send, 404)
         if scope["method"] == "POST":
             return await self._post(door, scope, receive, send)
@@ -71,7 +84,7 @@ class HookApp:
             return None
         if body is None:
             return await _answer(send, 413)
-        webhook = Webhook(method="POST", headers=headers, body=body)
+        webhook = Webhook("POST", headers, body, _query(scope), _public_url(scope))
         try:
             door.provider.verify(webhook)
         except ForgedWebhook:
@@ -82,7 +95,8 @@ class HookApp:
             await self._journal.append(entry)
         except JournalAway:
             return await _answer(send, 503)
-        return await _answer(send, 200)
+        content_type, text = door.provider.capabilities.acknowledgement
+        return await _answer(send, 200, text.encode(), content_type.encode() or PLAIN)
 
     def _note_forgery(self, door: Door) -> None:
         is_first = door.connection_id not in self._forgeries
@@ -102,12 +116,25 @@ class HookApp:
 
 
 async def _shake_hands(door: Door, scope: Scope, send: Send) -> None:
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     try:
-        challenge = door.provider.handshake(Webhook(method="GET", headers={}, body=b"", query=query))
+        challenge = door.provider.handshake(Webhook("GET", {}, b"", _query(scope), _public_url(scope)))
     except ForgedWebhook:
         return await _answer(send, 403)
     return await _answer(send, 200, challenge.encode())
+
+
+def _public_url(scope: Scope) -> str:
+    """What the provider called, as far as we told it our name: a Host header is anybody's word, and so is whatever a
+    proxy makes of it. Path and query stay as they came, byte for byte, since signatures count them."""
+    path = scope.get("raw_path") or scope["path"].encode()
+    query = scope["query_string"]
+    called: bytes = path + b"?" + query if query else path
+    return f"{settings.ACERVO_BASE_URL}{called.decode('latin-1')}"
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    query = scope["query_string"]
+    return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
 
 
 class _HungUp(Exception):
@@ -153,11 +180,11 @@ def _record(door: Door, deed: Deed) -> None:
     AuditEntry.objects.record(door.workspace_id, by=f"provider:{ids.text(door.connection_id)}", deeds=[deed])
 
 
-_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-async def _answer(send: Send, status: int, body: bytes = b"") -> None:
+async def _answer(send: Send, status: int, body: bytes = b"", content_type: bytes = PLAIN) -> None:
+    kind = (b"content-type", content_type)
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [_TEXT, _NOSNIFF, length]})
+    await send({"type": "http.response.start", "status": status, "headers": [kind, _NOSNIFF, length]})
     await send({"type": "http.response.body", "body": body})

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 PROVIDERS = {
     "fake": "acervo.providers.fake.adapter.Fake",
     "meta_cloud": "acervo.providers.meta_cloud.adapter.MetaCloud",
+    "twilio": "acervo.providers.twilio.adapter.Twilio",
+    "dialog360": "acervo.providers.dialog360.adapter.Dialog360",
+    "messagebird": "acervo.providers.messagebird.adapter.MessageBird",
+    "bird": "acervo.providers.bird.adapter.Bird",
 }
 
 

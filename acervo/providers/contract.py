@@ -43,7 +43,10 @@ class Webhook:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     query: Mapping[str, str] = field(default_factory=dict)
-    url: str = ""
+    url: str = field(default="", repr=False)
+    """The public address knocked at, from our configuration and never from the Host header."""
+    received_at: datetime | None = None
+    """When it knocked; told to `read`, for vendors whose messages carry no moment of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ class Identity:
 class AnnouncedFile:
     """A file the provider says it holds for us. sha256 is lower-case hex, whatever the provider sent."""
 
-    provider_id: str
-    """Empty only together with `refusal`: a file the provider lost before it gave it an id."""
+    provider_id: str = field(repr=False)
+    """Empty only together with `refusal` (a file the provider lost before it gave it an id) or `is_placeholder`."""
     kind: Kind
     mime: str | None = None
     sha256: str | None = None
@@ -76,6 +79,8 @@ class AnnouncedFile:
     is_animated: bool = False
     refusal: str | None = None
     """Set when the provider itself could not get the file (Meta 131052): a code from `Outcome`."""
+    is_placeholder: bool = False
+    """The message had a file whose id comes later, under the same message id, or never (Meta's history)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,10 @@ class Revocation:
     message_id: str = field(repr=False)
     at: datetime
     edited: Announcement | None = None
+    sender: Identity | None = None
+    """The customer of that chat, where told: then this may come before the message itself and is not lost."""
+    direction: Direction = Direction.INBOUND
+    """Of the message that was taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,16 @@ class Capabilities:
     """Exact host names that may ever see the credentials."""
     download_failures_per_hour: int | None = None
     """The provider blocks us after so many failed downloads an hour; our breaker stays below."""
+    signs_body: bool = True
+    """False: the provider signs nothing. A secret header and a secret address are all that tells it from a stranger."""
+    address_secret: str | None = None
+    """The secret whose value is the last segment of the webhook address."""
+    own_secrets: tuple[str, ...] = ()
+    """Those of `secret_names` that we make up ourselves; nobody is asked for them."""
+    acknowledgement: tuple[str, str] = ("", "")
+    """Content type and body of the 200 that answers a webhook, where the vendor reads it."""
+    history_files: timedelta | None = None
+    """Files of the past older than this, when the past is told, are never offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +232,8 @@ class Resolved:
     size_bytes: int | None = None
     usage: Usage | None = None
     """The allowance as told by this very answer, if it told it."""
+    is_open: bool = False
+    """The link itself is the permission: no credentials go along, not even to a host that may see them."""
 
 
 @dataclass(frozen=True, slots=True)

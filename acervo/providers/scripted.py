@@ -58,6 +58,8 @@ class Stage:
     unexpected: list[str] = field(default_factory=list)
     """Paths asked for beyond the script."""
     requests: list[web.BaseRequest] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    """What each of them said."""
 
     @property
     def unused(self) -> list[Answer]:
@@ -79,6 +81,7 @@ async def http_stage(
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         stage.requests.append(request)
+        stage.bodies.append(await request.read())
         if not script:
             stage.unexpected.append(request.path)
             return web.Response(status=500)

@@ -23,6 +23,8 @@ DEEPEST = 12
 """Levels of a nested value worth keeping."""
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_PHONE = re.compile(r"\+?([1-9][0-9]{5,14})")
+_USER_ID = re.compile(r"[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128}")
 
 
 def parse_object(body: bytes) -> Mapping[str, Any]:
@@ -91,6 +93,28 @@ def as_moment(value: object) -> datetime | None:
         seconds /= 1000
     last = datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
     return clock.from_unix(seconds) if seconds < last else None
+
+
+def as_written_moment(value: object) -> datetime | None:
+    """A moment after 1970, from ISO 8601 with its zone; fractions finer than microseconds are cut."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) and value.isascii() else None
+        is_told = moment is not None and moment.tzinfo is not None and as_moment(moment.timestamp())
+        return moment.astimezone(UTC) if moment is not None and is_told else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def as_phone(value: object) -> str | None:
+    """E.164 with plus sign, from digits with or without it."""
+    match = _PHONE.fullmatch(as_id(value) or "")
+    return f"+{match[1]}" if match else None
+
+
+def as_user_id(value: object) -> str | None:
+    """WhatsApp's business-scoped user id, which may stand in the place of a phone number since 2026."""
+    text = as_id(value)
+    return text if text and _USER_ID.fullmatch(text) else None
 
 
 def as_word(value: object) -> str:

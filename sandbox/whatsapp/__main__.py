@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import json
-import signal
-import sys
 
 import uvloop
 
 from sandbox.whatsapp.phone import Phone
-from sandbox.whatsapp.server import SandboxServer
+from sandbox.whatsapp.server import SandboxServer, run_until_stopped
 from sandbox.whatsapp.shelf import ID_LIFE_S, URL_LIFE_S
 
 
@@ -45,21 +41,15 @@ async def _serve(options: argparse.Namespace) -> None:
         access_token=options.token,
         keeps_files=not options.no_storage,
     )
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with SandboxServer(
+    sandbox = SandboxServer(
         [phone],
         host=options.host,
         port=options.port,
         seed=options.seed,
         id_life_s=options.id_life,
         url_life_s=options.url_life,
-    ) as sandbox:
-        told = json.dumps({"url": sandbox.base_url}) if options.json else sandbox.base_url
-        sys.stdout.write(told + "\n")
-        sys.stdout.flush()
-        await stopped.wait()
+    )
+    await run_until_stopped(sandbox, as_json=options.json)
 
 
 if __name__ == "__main__":

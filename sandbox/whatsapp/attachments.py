@@ -31,16 +31,21 @@ async def get_attachment(request: web.Request) -> web.StreamResponse:
     fault = state.plan.strike(Side.MEDIA, media_id)
     if fault is not None and fault.kind in WITHOUT_FILE:
         return await _fail_without_file(request, fault, media_id)
-    numbers = state.reach(request.headers.get("Authorization"))
+    numbers = state.opened_by(request.headers)
     if numbers is None:
         return bad_token()
     item = state.shelf.open(media_id, query.get("ext", ""), query.get("hash", ""))
     if item is None or item.phone_number_id not in numbers:
         state.statistics.refusals["dead_link"] += 1
         return not_found()
+    return await give(request, item, fault)
+
+
+async def give(request: web.Request, item: Item, fault: Fault | None) -> web.StreamResponse:
+    """The bytes, or what a fault makes of them; the same at every vendor. Only true and whole bodies are counted."""
     if fault is not None and fault.kind is not FaultKind.WRONG_TYPE:
         return await _spoil(request, fault, item)
-    state.statistics.downloads[media_id] += 1
+    request.app[STATE].statistics.downloads[item.media_id] += 1
     content_type = "text/plain" if fault is not None else item.mime.partition(";")[0]
     if len(item.data) > CHUNK_BYTES:
         return await _stream(request, item, content_type)
@@ -117,6 +122,21 @@ WITHOUT_FILE = frozenset(
 
 
 async def _fail_without_file(request: web.Request, fault: Fault, media_id: str) -> web.StreamResponse:
+    if (failure := await fail_wordlessly(request, fault)) is not None:
+        return failure
+    match fault.kind:
+        case FaultKind.TOKEN_REVOKED:
+            return bad_token()
+        case FaultKind.RATE_LIMITED:
+            return rate_limited(fault.status or 429)
+        case FaultKind.GONE:
+            return unknown_object(media_id)
+        case _:
+            return graph_error(fault.status or 503, 2, "Service temporarily unavailable", "OAuthException")
+
+
+async def fail_wordlessly(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    """Faults that look the same at every vendor; None for those that each words itself."""
     match fault.kind:
         case FaultKind.HOST_DOWN:
             return drop(request)
@@ -132,14 +152,8 @@ async def _fail_without_file(request: web.Request, fault: Fault, media_id: str) 
         case FaultKind.GZIP_BOMB:
             bomb = await asyncio.to_thread(_bomb)
             return web.Response(body=bomb, headers={"Content-Type": "image/jpeg", "Content-Encoding": "gzip"})
-        case FaultKind.TOKEN_REVOKED:
-            return bad_token()
-        case FaultKind.RATE_LIMITED:
-            return rate_limited(fault.status or 429)
-        case FaultKind.GONE:
-            return unknown_object(media_id)
         case _:
-            return graph_error(fault.status or 503, 2, "Service temporarily unavailable", "OAuthException")
+            return None
 
 
 async def _spoil(request: web.Request, fault: Fault, item: Item) -> web.StreamResponse:

@@ -22,18 +22,19 @@ async def get_node(request: web.Request) -> web.StreamResponse:
     node = request.match_info["node"]
     if node in state.phones:
         return _check(request, state, state.phones[node])
-    return await _look_up(request, state, node)
+    return await look_up(request, state, node)
 
 
-async def _look_up(request: web.Request, state: State, media_id: str) -> web.StreamResponse:
+async def look_up(request: web.Request, state: State, media_id: str) -> web.StreamResponse:
+    """What a media id stands for."""
     state.statistics.requests["lookup"] += 1
     fault = state.plan.strike(Side.GRAPH, media_id)
     if fault is not None:
-        return await _fail(request, fault, media_id)
-    numbers = state.reach(request.headers.get("Authorization"))
+        return await fail(request, fault, media_id)
+    numbers = state.opened_by(request.headers)
     if numbers is None:
         return bad_token()
-    item = _own_item(state, numbers, media_id, request.query.get("phone_number_id"))
+    item = own_item(state, numbers, media_id, request.query.get("phone_number_id"))
     if item is None:
         return unknown_object(media_id)
     state.statistics.lookups[media_id] += 1
@@ -45,7 +46,7 @@ async def _look_up(request: web.Request, state: State, media_id: str) -> web.Str
     )
 
 
-def _own_item(state: State, numbers: set[str], media_id: str, phone_number_id: str | None) -> Item | None:
+def own_item(state: State, numbers: set[str], media_id: str, phone_number_id: str | None) -> Item | None:
     """The file, unless it is dead or another's: Meta does not tell these apart."""
     item = state.shelf.get(media_id)
     if item is None:
@@ -86,7 +87,7 @@ def _usage(state: State, phone: Phone) -> dict[str, str]:
 
 def _check(request: web.Request, state: State, phone: Phone) -> web.Response:
     state.statistics.requests["check"] += 1
-    refused = _refuse_stranger(request, state, phone.phone_number_id)
+    refused = refuse_stranger(request, state, phone.phone_number_id)
     if refused is not None:
         return refused
     known: dict[str, Any] = {
@@ -100,6 +101,9 @@ def _check(request: web.Request, state: State, phone: Phone) -> web.Response:
         "whatsapp_business_manager_messaging_limit": "TIER_10K",
         "status": "CONNECTED",
     }
+    known["webhook_configuration"] = {"application": "https://app.example.test/hooks"}
+    if registered := state.registered.get(phone.phone_number_id):
+        known["webhook_configuration"]["phone_number"] = registered["url"]
     asked = request.query.get("fields")
     if asked:
         known = {name: known[name] for name in asked.split(",") if name in known}
@@ -118,7 +122,7 @@ async def get_settings(request: web.Request) -> web.Response:
     phone = state.phones.get(request.match_info["node"])
     if phone is None:
         return unknown_object(request.match_info["node"])
-    refused = _refuse_stranger(request, state, phone.phone_number_id)
+    refused = refuse_stranger(request, state, phone.phone_number_id)
     if refused is not None:
         return refused
     storage: dict[str, Any] = {"status": "DEFAULT"}
@@ -131,18 +135,18 @@ async def delete_media(request: web.Request) -> web.Response:
     """`DELETE /{version}/{media_id}`."""
     state = request.app[STATE]
     state.statistics.requests["delete"] += 1
-    numbers = state.reach(request.headers.get("Authorization"))
+    numbers = state.opened_by(request.headers)
     if numbers is None:
         return bad_token()
     media_id = request.match_info["node"]
-    if _own_item(state, numbers, media_id, request.query.get("phone_number_id")) is None:
+    if own_item(state, numbers, media_id, request.query.get("phone_number_id")) is None:
         return unknown_object(media_id)
     state.shelf.delete(media_id)
     return web.json_response({"success": True})
 
 
-def _refuse_stranger(request: web.Request, state: State, phone_number_id: str) -> web.Response | None:
-    numbers = state.reach(request.headers.get("Authorization"))
+def refuse_stranger(request: web.Request, state: State, phone_number_id: str) -> web.Response | None:
+    numbers = state.opened_by(request.headers)
     if numbers is None:
         return bad_token()
     if phone_number_id not in numbers:
@@ -151,7 +155,8 @@ def _refuse_stranger(request: web.Request, state: State, phone_number_id: str) -
     return None
 
 
-async def _fail(request: web.Request, fault: Fault, media_id: str) -> web.StreamResponse:
+async def fail(request: web.Request, fault: Fault, media_id: str) -> web.StreamResponse:
+    """The answer of a fault at the Graph side."""
     match fault.kind:
         case FaultKind.RATE_LIMITED:
             return rate_limited(fault.status or 429)

@@ -81,6 +81,7 @@ def message(
     with_url: bool = True,
     reply_to: str | None = None,
     forwarded: bool = False,
+    group_id: str | None = None,
     message_id: str | None = None,
     at: float | None = None,
 ) -> Message:
@@ -97,6 +98,8 @@ def message(
     context = {**_given(id=reply_to), **({"forwarded": True} if forwarded else {})}
     if context:
         payload["context"] = context
+    if group_id:
+        payload["group_id"] = group_id
     return Message(customer, payload)
 
 
@@ -123,7 +126,7 @@ def lost_message(customer: Customer, *, kind: str = "video", too_large: bool = F
 
 def status(customer: Customer, message_id: str, word: str, *, at: float | None = None) -> Status:
     """What became of a message of ours: sent, delivered, read or played."""
-    payload = {"id": message_id, "status": word, "timestamp": _stamp(at)}
+    payload = {"id": message_id, "status": word, "timestamp": stamp(at)}
     return Status(
         customer, {**payload, **_given(recipient_id=customer.phone, recipient_user_id=customer.user_id)}
     )
@@ -211,7 +214,7 @@ def _frame(customer: Customer, kind: str, message_id: str | None, at: float | No
     return {
         **_given(**{"from": customer.phone}, from_user_id=customer.user_id),
         "id": message_id or new_message_id(customer),
-        "timestamp": _stamp(at),
+        "timestamp": stamp(at),
         "type": kind,
     }
 
@@ -247,7 +250,8 @@ def _kind(mime: str) -> str:
     return family if family in ("audio", "video", "image") else "document"
 
 
-def _stamp(at: float | None) -> str:
+def stamp(at: float | None) -> str:
+    """A moment as webhooks write it; None: now."""
     return str(int(time.time() if at is None else at))
 
 

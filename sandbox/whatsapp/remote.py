@@ -87,6 +87,15 @@ class RemoteSandbox:
     async def set_usage(self, percent: int) -> None:
         await self._call("POST", "usage", json={"percent": percent})
 
+    async def desk(self) -> dict[str, Any]:
+        """`sent` and `registered`."""
+        told: dict[str, Any] = await self._call("GET", "desk")
+        return told
+
+    async def set_late(self, to: str, *, is_late: bool = True) -> None:
+        """Whether more than 24 hours have passed since this customer wrote."""
+        await self._call("POST", "late", json={"to": to, "late": is_late})
+
     async def statistics(self) -> dict[str, Any]:
         told: dict[str, Any] = await self._call("GET", "stats")
         return told

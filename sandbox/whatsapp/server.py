@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -9,7 +13,7 @@ from typing import Self
 
 from aiohttp import web
 
-from sandbox.whatsapp import attachments, control, graph
+from sandbox.whatsapp import attachments, control, desk, graph
 from sandbox.whatsapp.faults import FaultPlan
 from sandbox.whatsapp.phone import Phone
 from sandbox.whatsapp.shelf import ID_LIFE_S, MEDIA_PATH, URL_LIFE_S, MediaShelf
@@ -25,16 +29,21 @@ def create_app(state: State) -> web.Application:
         [
             web.get(MEDIA_PATH, attachments.get_attachment),
             *control.ROUTES,
+            *desk.HANDLES,
             web.get(r"/{version:v\d+\.\d+}/{node:\w+}", graph.get_node),
             web.delete(r"/{version:v\d+\.\d+}/{node:\w+}", graph.delete_media),
             web.get(r"/{version:v\d+\.\d+}/{node:\w+}/settings", graph.get_settings),
+            web.post(r"/{version:v\d+\.\d+}/{node:\w+}/messages", desk.post_messages),
+            web.post(r"/{version:v\d+\.\d+}/{node:\w+}/subscribed_apps", desk.post_subscription),
+            web.post(r"/{version:v\d+\.\d+}/{node:\w+}", desk.post_number),
         ]
     )
     return app
 
 
 class SandboxServer:
-    """The sandbox in this process: `async with SandboxServer() as sandbox: sandbox.base_url`."""
+    """The sandbox in this process: `async with SandboxServer() as sandbox: sandbox.base_url`. Other vendors' sandboxes
+    are this one with another application."""
 
     def __init__(
         self,
@@ -52,7 +61,12 @@ class SandboxServer:
         self.state = State(tuple(phones) or (Phone(),), self.shelf, FaultPlan(seed=seed))
         self._host = host
         self._port = port
-        self._runner = web.AppRunner(create_app(self.state), access_log=None)
+        self._runner = web.AppRunner(self.make_app(self.state), access_log=None)
+
+    @staticmethod
+    def make_app(state: State) -> web.Application:
+        """The addresses this vendor answers at."""
+        return create_app(state)
 
     @property
     def plan(self) -> FaultPlan:
@@ -84,3 +98,15 @@ class SandboxServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+async def run_until_stopped(sandbox: SandboxServer, *, as_json: bool = False) -> None:
+    """Start, print the address, and stay until asked to stop."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with sandbox:
+        told = json.dumps({"url": sandbox.base_url}) if as_json else sandbox.base_url
+        sys.stdout.write(told + "\n")
+        sys.stdout.flush()
+        await stopped.wait()

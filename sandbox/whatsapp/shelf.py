@@ -63,6 +63,8 @@ class MediaShelf:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.base_url = base_url
+        self.link_base: str | None = None
+        """Where links pretend to lead; None: here."""
         self.id_life_s = id_life_s
         self.url_life_s = url_life_s
         self._clock = clock
@@ -137,7 +139,9 @@ class MediaShelf:
         expires = int(self.now() + self.url_life_s)
         mark = f"&source={source}" if source else ""
         sealed = self._hash(media_id, str(expires))
-        return f"{self.base_url}{MEDIA_PATH}?mid={media_id}{mark}&ext={expires}&hash={sealed}"
+        return (
+            f"{self.link_base or self.base_url}{MEDIA_PATH}?mid={media_id}{mark}&ext={expires}&hash={sealed}"
+        )
 
     def open(self, media_id: str, expires: str, sealed: str) -> Item | None:
         """The file behind a link, unless the link is dead or not ours, or the file is gone."""

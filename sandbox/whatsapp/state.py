@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ class Statistics:
     """What was asked of the sandbox since it started, or since it was cleared."""
 
     requests: Counter[str] = field(default_factory=Counter)
-    """By kind: lookup, download, check, settings, delete."""
+    """By kind: lookup, download, check, settings, delete, send, register."""
     refusals: Counter[str] = field(default_factory=Counter)
     """By reason: no_token, bad_token, foreign, unknown_id, dead_link."""
     lookups: Counter[str] = field(default_factory=Counter)
@@ -49,6 +49,16 @@ class State:
         self.plan = plan
         self.statistics = Statistics()
         self.usage_percent = 1
+        self.key_header: str | None = None
+        """Where a partner of Meta wants its key; None: `Authorization: Bearer`."""
+        self.sent: list[dict[str, Any]] = []
+        """What the archive said to customers, as it said it."""
+        self.late: set[str] = set()
+        """Customers (by what they are addressed with) who wrote more than 24 hours ago."""
+        self.registered: dict[str, dict[str, Any]] = {}
+        """By number: the address it knocks at, and what it shows there."""
+        self.subscribed: set[str] = set()
+        """Business accounts whose app listens."""
         self._reach: dict[str, set[str]] = {}
         self._revoked: set[str] = set()
         for phone in phones:
@@ -63,6 +73,13 @@ class State:
 
     def restore(self, token: str) -> None:
         self._revoked.discard(f"Bearer {token}")
+
+    def opened_by(self, headers: Mapping[str, str]) -> set[str] | None:
+        """The numbers these request headers open, or None when they open nothing."""
+        if self.key_header is None:
+            return self.reach(headers.get("Authorization"))
+        key = headers.get(self.key_header)
+        return self.reach(None if key is None else f"Bearer {key}")
 
     def reach(self, authorization: str | None) -> set[str] | None:
         """The numbers this Authorization header opens, or None when it opens nothing."""

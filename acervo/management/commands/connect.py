@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import sys
+from argparse import BooleanOptionalAction
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from acervo.base import ids
 from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
 from acervo.deliver import outbox
-from acervo.govern import connections
+from acervo.govern import connections, registration
 from acervo.management.command import AcervoCommand, by_command, wait_for, workspace_named
 from acervo.models import Connection
+from acervo.providers.twilio.api import ACCOUNT_SID
+from acervo.providers.twilio.identity import phone
 
+PASTE = {
+    "meta_cloud": gettext_lazy("Paste this webhook address at Meta, with your verify token: %s"),
+    "twilio": gettext_lazy(
+        "Paste this webhook address at Twilio, as POST, for messages, for statuses and in the debugger: %s"
+    ),
+    "dialog360": gettext_lazy(
+        "Its webhook address, which is a secret and goes to 360dialog by its API alone: %s"
+    ),
+    "messagebird": gettext_lazy("Its webhook address: %s"),
+    "bird": gettext_lazy("Its webhook address: %s"),
+}
 FROM_STDIN = "`-` reads it from standard input."
 TIMEOUT_S = 30.0
 
 
 class Command(AcervoCommand):
-    help = "Connect a WhatsApp account (meta_cloud) or a CRM (hubspot)."
+    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=type(parser))
@@ -35,9 +50,56 @@ class Command(AcervoCommand):
         meta.add_argument(
             "--no-storage", action="store_true", help="The number keeps files for one hour only."
         )
+        twilio = kinds.add_parser("twilio", help="A WhatsApp sender at Twilio.")
+        twilio.add_argument("--account-sid", required=True, help="AC…: the account that owns the sender.")
+        twilio.add_argument("--number", required=True, help="The sender, e.g. +15555550123.")
+        twilio.add_argument("--messaging-service-sid", help="MG…: what we send goes through this service.")
+        twilio.add_argument("--api-key-sid", help="SK…: a restricted key, for everything but signatures.")
+        twilio.add_argument("--api-key-secret", help=FROM_STDIN)
+        twilio.add_argument(
+            "--forget", action="store_true", help="Delete Twilio's copy of a file once ours is safe."
+        )
+        dialog360 = kinds.add_parser("dialog360", help="A WhatsApp number at 360dialog.")
+        dialog360.add_argument("--phone-number-id", required=True)
+        dialog360.add_argument(
+            "--no-storage", action="store_true", help="The number keeps files for one hour only."
+        )
+        messagebird = kinds.add_parser("messagebird", help="A WhatsApp channel at MessageBird.")
+        messagebird.add_argument("--channel-id", required=True)
+        messagebird.add_argument("--signing-key", required=True, help=f"The account's. {FROM_STDIN}")
+        bird = kinds.add_parser("bird", help="A WhatsApp channel at Bird.")
+        bird.add_argument("--channel-id", required=True)
+        bird.add_argument("--workspace-id", required=True)
+        bird.add_argument("--organization-id", required=True)
+        bird.add_argument(
+            "--signing-key", help=f"Of subscriptions made by hand; else one is made up. {FROM_STDIN}"
+        )
+        # What needs a secret nobody sees is registered unless told otherwise.
+        for sub, is_usual in (
+            (meta, False),
+            (twilio, False),
+            (dialog360, True),
+            (messagebird, True),
+            (bird, True),
+        ):
+            sub.add_argument(
+                "--register",
+                action=BooleanOptionalAction,
+                default=is_usual,
+                help="Tell the provider our address through its API.",
+            )
         hubspot = kinds.add_parser("hubspot", help="A HubSpot account.")
-        for sub, default_name in ((meta, "WhatsApp"), (hubspot, "HubSpot")):
-            sub.add_argument("--token", required=True, help=FROM_STDIN)
+        for sub, default_name in (
+            (meta, "WhatsApp"),
+            (twilio, "WhatsApp"),
+            (dialog360, "WhatsApp"),
+            (messagebird, "WhatsApp"),
+            (bird, "WhatsApp"),
+            (hubspot, "HubSpot"),
+        ):
+            tokens = {twilio: "--auth-token", dialog360: "--api-key"}
+            token = (tokens | dict.fromkeys((messagebird, bird), "--access-key")).get(sub, "--token")
+            sub.add_argument(token, required=True, help=FROM_STDIN)
             sub.add_argument("--name", default=default_name)
             sub.add_argument("--workspace")
             sub.add_argument(
@@ -49,13 +111,23 @@ class Command(AcervoCommand):
         )
 
     def work(self, options: dict[str, Any]) -> None:
-        made = {"meta_cloud": self._meta_cloud, "hubspot": self._hubspot}[options["kind"]](options)
+        made = {
+            "meta_cloud": self._meta_cloud,
+            "twilio": self._twilio,
+            "dialog360": self._dialog360,
+            "messagebird": self._messagebird,
+            "bird": self._bird,
+            "hubspot": self._hubspot,
+        }[options["kind"]](options)
         data = {"id": ids.text(made.pk), "kind": made.kind, "name": made.name, "account_id": made.account_id}
         text = _("Connected %(name)s (%(id)s).") % {"name": made.name, "id": ids.text(made.pk)}
-        if made.kind in ("meta_cloud",):
+        if made.kind in PASTE:
             url = connections.webhook_url(made)
             data["webhook_url"] = url
-            text += "\n" + _("Paste this webhook address at Meta, with your verify token: %s") % url
+            text += "\n" + str(PASTE[made.kind]) % url
+        if options.get("register"):
+            wait_for(registration.register(made, by_command()))
+            text += "\n" + _("Its webhooks come here from now on.")
         self.say(options, data, text)
 
     def _meta_cloud(self, options: dict[str, Any]) -> Connection:
@@ -66,6 +138,70 @@ class Command(AcervoCommand):
             account_id=options["phone_number_id"],
             secrets={name: _secret(options[name]) for name in ("token", "app_secret", "verify_token")},
             options={"waba_id": options["waba_id"], "no_storage": options["no_storage"]},
+            api_base=options["api_base"],
+            by=by_command(),
+        )
+
+    def _twilio(self, options: dict[str, Any]) -> Connection:
+        number = phone(options["number"])
+        if number is None or not ACCOUNT_SID.fullmatch(options["account_sid"]):
+            raise CommandError(
+                _("A number looks like +15555550123, an Account SID like AC with 32 hexadecimal digits.")
+            )
+        names = ("auth_token", "api_key_sid", "api_key_secret")
+        secrets = {name: _secret(options[name]) for name in names if options[name]}
+        if ("api_key_sid" in secrets) != ("api_key_secret" in secrets):
+            raise CommandError(_("An API key is its SID and its secret together."))
+        service = options["messaging_service_sid"]
+        return connections.connect(
+            workspace_named(options["workspace"]),
+            kind="twilio",
+            name=options["name"],
+            account_id=number,
+            secrets=secrets,
+            options={
+                "account_sid": options["account_sid"],
+                "forgets": options["forget"],
+                **({"messaging_service_sid": service} if service else {}),
+            },
+            api_base=options["api_base"],
+            by=by_command(),
+        )
+
+    def _dialog360(self, options: dict[str, Any]) -> Connection:
+        return connections.connect(
+            workspace_named(options["workspace"]),
+            kind="dialog360",
+            name=options["name"],
+            account_id=options["phone_number_id"],
+            secrets={"api_key": _secret(options["api_key"])},
+            options={"no_storage": options["no_storage"]},
+            api_base=options["api_base"],
+            by=by_command(),
+        )
+
+    def _messagebird(self, options: dict[str, Any]) -> Connection:
+        return connections.connect(
+            workspace_named(options["workspace"]),
+            kind="messagebird",
+            name=options["name"],
+            account_id=options["channel_id"],
+            secrets={name: _secret(options[name]) for name in ("access_key", "signing_key")},
+            api_base=options["api_base"],
+            by=by_command(),
+        )
+
+    def _bird(self, options: dict[str, Any]) -> Connection:
+        if not options["register"] and not options["signing_key"]:
+            raise CommandError(_("Without registering, give the signing key of your own subscriptions."))
+        names = ("access_key", "signing_key")
+        return connections.connect(
+            workspace_named(options["workspace"]),
+            kind="bird",
+            name=options["name"],
+            account_id=options["channel_id"],
+            secrets={name: _secret(options[name]) for name in names if options[name]},
+            options={name: options[name] for name in ("workspace_id", "organization_id")},
             api_base=options["api_base"],
             by=by_command(),
         )

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from acervo.providers.contract import AccountEvent, Identity, IdentityChange
-from acervo.providers.meta_cloud.frame import Frame, Part, Unreadable
+from acervo.providers.meta_cloud.frame import Frame
 from acervo.providers.meta_cloud.identity import identity
+from acervo.providers.parts import Part, Unreadable
 from acervo.providers.untrusted import as_count, as_id, as_mapping, as_moment, as_word
 
 Json = Mapping[str, Any]
@@ -39,6 +40,7 @@ FIELDS: Mapping[str, Field] = {
         ),
         severities={
             "ACCOUNT_DELETED": LOSING_ACCESS,
+            "ACCOUNT_RECONNECTED": "info",  # spelling of the changelog of February 2026; never seen
             "ACCOUNT_OFFBOARDED": LOSING_ACCESS,
             "ACCOUNT_RESTRICTION": LOSING_ACCESS,
             "ACCOUNT_VIOLATION": LOSING_ACCESS,
@@ -72,20 +74,22 @@ FIELDS: Mapping[str, Field] = {
     ),
     "phone_number_name_update": Field(word=("decision",), severities={"REJECTED": "warning"}),
     "security": Field(severity="warning"),
-    "message_template_status_update": Field(facts=(("reason",), ("message_template_language",))),
-    "message_template_quality_update": Field(word=("new_quality_score",)),
+    "message_template_status_update": Field(
+        facts=(("reason",), ("message_template_language",)),
+        severities=dict.fromkeys(("REJECTED", "PAUSED", "DISABLED", "FLAGGED", "LOCKED"), "warning"),
+    ),
+    "message_template_quality_update": Field(word=("new_quality_score",), severities={"RED": "warning"}),
     "message_template_components_update": Field(),
     "template_category_update": Field(word=("new_category",)),
     "user_preferences": Field(),
+    "account_settings_update": Field(),
     "business_username_update": Field(word=("status",)),
     "automatic_events": Field(),
     "payment_configuration_update": Field(),
     "partner_solutions": Field(),
-    "group_lifecycle_update": Field(),
-    "group_participants_update": Field(),
-    "group_settings_update": Field(),
-    "group_status_update": Field(),
 }
+GROUP_SEVERITIES = {"group_suspend": "warning"}
+"""By the type of a group's event; the others are routine."""
 
 
 def account_event(
@@ -136,6 +140,23 @@ def read_address_book(entry: Json, frame: Frame, pointer: str) -> Iterator[Part]
         summary=f"address_book: {action}",
         at=as_moment(as_mapping(entry.get("metadata")).get("timestamp")) or frame.at,
         facts={"action": action},
+    )
+
+
+def read_group(told: Json, frame: Frame, pointer: str) -> Iterator[Part]:
+    """Something about a group of ours: made, ended, joined, left, suspended. Who joined and what it is called are the
+    members' business and stay on the receipt."""
+    word = as_word(told.get("type"))
+    if word == "?":
+        raise Unreadable("a group event without a type")
+    group_id = as_id(told.get("group_id"))
+    yield AccountEvent(
+        account_id=frame.account_id,
+        type=as_word(frame.field),
+        severity=GROUP_SEVERITIES.get(word, "info"),
+        summary=f"{as_word(frame.field)}: {word}",
+        at=as_moment(told.get("timestamp")) or frame.at,
+        facts={"event": word, **({"group_id": group_id} if group_id else {})},
     )
 
 

@@ -1,20 +1,19 @@
-"""Meta's Cloud API: signature, handshake, where the bytes are, and whether a number is well."""
+"""Meta's Cloud API: signature, handshake, where the bytes are, whether a number is well, what we say through it."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import aiohttp
-import yarl
 
-from acervo.base.errors import AcervoError, Gone
+from acervo.base.errors import AcervoError, Gone, NeedsPerson
 from acervo.providers import signing
+from acervo.providers.asking import USER_AGENT, Reply, host_of
 from acervo.providers.contract import (
+    AccessLost,
     AnnouncedFile,
     Capabilities,
     Credentials,
@@ -29,30 +28,34 @@ from acervo.providers.contract import (
     Usage,
     Webhook,
 )
-from acervo.providers.meta_cloud import errors, files, reading
-from acervo.providers.untrusted import as_count, as_mapping, as_text, as_word, parse_object
-
-log = logging.getLogger(__name__)
+from acervo.providers.meta_cloud import errors, files, outgoing, reading
+from acervo.providers.meta_cloud.graph import Graph
+from acervo.providers.sending import Outgoing, Sent
+from acervo.providers.untrusted import as_mapping, as_text, as_word, parse_object
 
 GRAPH_API_VERSION = "v25.0"
 """The version in Meta's own samples of April 2026. The only place it is written."""
 GRAPH_API = "https://graph.facebook.com"
 HOSTS = ("lookaside.fbsbx.com", "graph.facebook.com")
 """Media page, April 2026. Exact names: a suffix match would trust anybody's page on fbsbx.com."""
-USER_AGENT = "acervo"
-"""lookaside was reported to answer 404 to the defaults of some libraries; any fixed name of one's own works."""
-ASKING_TIMEOUT = aiohttp.ClientTimeout(total=20)
-LONGEST_ANSWER_BYTES = 65_536
+FILE_LIFETIME = timedelta(days=7)
+"""Of an id in a webhook (changelog of 24 September 2025: 30 days before)."""
+NO_STORAGE_LIFETIME = timedelta(hours=1)
+HISTORY_FILES = timedelta(days=14)
+"""When a number comes from the app, files younger than this before that day are offered (history page, 2026-03)."""
+MESSAGING_LIMIT = "whatsapp_business_manager_messaging_limit"
+OVERRIDE = "webhook_configuration"
+LONGEST_ADDRESS = 200
+"""Characters of an override address (overrides page, June 2026)."""
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+class AddressTooLong(NeedsPerson):
+    """Meta takes webhook addresses of up to 200 characters. Give this installation a shorter base URL."""
+
+    code = "address_too_long"
 
 
 class MetaCloud:
@@ -64,8 +67,9 @@ class MetaCloud:
     capabilities: ClassVar[Capabilities] = Capabilities(
         declares_sha256=True,
         declares_size=True,
-        file_lifetime=timedelta(days=7),
-        short_file_lifetime=timedelta(hours=1),
+        file_lifetime=FILE_LIFETIME,
+        short_file_lifetime=NO_STORAGE_LIFETIME,
+        history_files=HISTORY_FILES,
         has_handshake=True,
         media_hosts=HOSTS,
         credential_hosts=HOSTS,
@@ -73,8 +77,9 @@ class MetaCloud:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._base = (credentials.api_base or GRAPH_API).rstrip("/")
-        own_host = _host(credentials.api_base) if credentials.api_base else None
+        base = (credentials.api_base or GRAPH_API).rstrip("/")
+        self._graph = Graph(f"{base}/{GRAPH_API_VERSION}", "Meta", self._authorization())
+        own_host = host_of(credentials.api_base) if credentials.api_base else None
         extra = [host for host in (*credentials.allowed_hosts, own_host) if host]
         self._trusted_besides = frozenset(extra)
         self._hosts = tuple(dict.fromkeys((*HOSTS, *extra)))
@@ -103,7 +108,7 @@ class MetaCloud:
         answer = await self._ask_for_file(session, file.provider_id)
         if answer.status != 200:
             raise errors.refusal(answer.status, answer.headers, answer.body)
-        return _resolved(answer)
+        return files.resolved(answer)
 
     def download_request(self, resolved: Resolved) -> DownloadRequest:
         headers = {"User-Agent": USER_AGENT}
@@ -122,9 +127,9 @@ class MetaCloud:
         return errors.usage(headers)
 
     async def check(self, session: aiohttp.ClientSession) -> Health:
-        fields = {"fields": "id,quality_rating,throughput,platform_type"}
+        fields = {"fields": "id,quality_rating,throughput,platform_type,is_on_biz_app," + MESSAGING_LIMIT}
         try:
-            answer = await self._get(session, self._credentials.account_id, fields)
+            answer = await self._graph.get(session, self._credentials.account_id, fields)
             if answer.status != 200:
                 raise errors.refusal(answer.status, answer.headers, answer.body)
             number = parse_object(answer.body)
@@ -134,75 +139,82 @@ class MetaCloud:
         except AcervoError as error:
             code = error.code if error.code in set(Outcome) else Outcome.UNAVAILABLE
             return Health(is_alive=False, code=code, detail=str(error))
-        facts = {
+        words = {
             "quality_rating": as_word(number.get("quality_rating")),
             "throughput": as_word(as_mapping(number.get("throughput")).get("level")),
             "platform_type": as_word(number.get("platform_type")),
+            "messaging_limit": as_word(number.get(MESSAGING_LIMIT)),
         }
-        return Health(is_alive=True, code="ok", facts={k: v for k, v in facts.items() if v != "?"})
+        facts: dict[str, Any] = {name: word for name, word in words.items() if word != "?"}
+        if isinstance(number.get("is_on_biz_app"), bool):
+            facts["is_on_biz_app"] = number["is_on_biz_app"]
+        keeps_files = await self._keeps_files(session)
+        if keeps_files is not None:
+            facts["keeps_files"] = keeps_files
+        return Health(is_alive=True, code="ok", facts=facts)
 
-    async def _ask_for_file(self, session: aiohttp.ClientSession, media_id: str) -> _Answer:
+    async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
+        """Raises OutsideWindow, NotSent, AccessLost, ProviderBusy."""
+        said = outgoing.as_graph(message)
+        return outgoing.sent(
+            await self._graph.post(session, f"{self._credentials.account_id}/messages", said)
+        )
+
+    async def register(self, session: aiohttp.ClientSession, url: str) -> None:
+        """The app listens to the account, and this number alone knocks at `url`: an address of the account or of the
+        app would move its other numbers, too. Meta shakes hands with `url` before it answers."""
+        if len(url) > LONGEST_ADDRESS:
+            raise AddressTooLong()
+        waba_id = as_text(self._credentials.options.get("waba_id"))
+        if waba_id:
+            self._accepted(await self._graph.post(session, f"{waba_id}/subscribed_apps", {}))
+        wanted = {
+            "override_callback_uri": url,
+            "verify_token": self._credentials.secrets.get("verify_token", ""),
+        }
+        self._accepted(await self._graph.post(session, self._credentials.account_id, {OVERRIDE: wanted}))
+
+    async def registered(self, session: aiohttp.ClientSession) -> str | None:
+        """The nearest of the number's, the account's and the app's address: that is the one Meta uses."""
+        answer = await self._graph.get(session, self._credentials.account_id, {"fields": OVERRIDE})
+        told = as_mapping(self._accepted(answer).get(OVERRIDE))
+        names = ("phone_number", "whatsapp_business_account", "application")
+        return next((url for name in names if (url := as_text(told.get(name)))), None)
+
+    def _accepted(self, answer: Reply) -> Mapping[str, Any]:
+        """What a good answer says. Code 100 is no lost file here: something of ours is not visible to the token."""
+        if answer.status != 200:
+            error = errors.refusal(answer.status, answer.headers, answer.body)
+            if isinstance(error, Gone):
+                raise AccessLost(str(error), code=Outcome.FORBIDDEN, **error.facts)
+            raise error
+        try:
+            return parse_object(answer.body)
+        except AcervoError:
+            raise ProviderBusy("Meta answered something that is not Graph's.", code=Outcome.UNKNOWN) from None
+
+    async def _keeps_files(self, session: aiohttp.ClientSession) -> bool | None:
+        """Whether Meta keeps received files for days; None when it does not say. Never raises."""
+        try:
+            answer = await self._graph.get(session, f"{self._credentials.account_id}/settings")
+            storage = as_mapping(self._accepted(answer).get("storage_configuration"))
+        except AcervoError:
+            return None
+        word = as_word(storage.get("status"))
+        return None if word == "?" else word != "NO_STORAGE_ENABLED"
+
+    async def _ask_for_file(self, session: aiohttp.ClientSession, media_id: str) -> Reply:
         """Naming our number makes Meta refuse another number's file. It also refuses some of our own with the
         error for expired ones, so that error is believed only when it comes without the number, too."""
         params = {"phone_number_id": self._credentials.account_id}
-        answer = await self._get(session, media_id, params)
+        answer = await self._graph.get(session, media_id, params)
         if errors.GraphError.of(answer.body).code == errors.UNAVAILABLE_OBJECT:
-            answer = await self._get(session, media_id, {})
+            answer = await self._graph.get(session, media_id)
         return answer
-
-    async def _get(self, session: aiohttp.ClientSession, node: str, params: Mapping[str, str]) -> _Answer:
-        url = f"{self._base}/{GRAPH_API_VERSION}/{node}"
-        headers = {"User-Agent": USER_AGENT, **self._authorization()}
-        try:
-            async with session.get(
-                url, params=params, headers=headers, timeout=ASKING_TIMEOUT, allow_redirects=False
-            ) as response:
-                body = await _read_up_to(response, LONGEST_ANSWER_BYTES)
-                return _Answer(response.status, response.headers, body)
-        except TimeoutError:
-            failure = ProviderBusy("Meta did not answer in time.", code=Outcome.TIMED_OUT)
-        except aiohttp.ClientError as error:
-            failure = ProviderBusy("Meta cannot be reached.", error=type(error).__name__)
-        # Raised out here so that it carries no cause: aiohttp's errors hold the request and its headers.
-        raise failure
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._credentials.secrets.get('token', '')}"}
 
     def _may_see_credentials(self, url: str) -> bool:
-        host = _host(url)
+        host = host_of(url)
         return url.startswith("https://") if host in HOSTS else host in self._trusted_besides
-
-
-def _resolved(answer: _Answer) -> Resolved:
-    try:
-        told = parse_object(answer.body)
-    except AcervoError:
-        told = {}
-    url = as_text(told.get("url"))
-    if url is None:
-        raise ProviderBusy("Meta answered without a link.", code=Outcome.UNKNOWN)
-    return Resolved(
-        url=url,
-        expires_at=files.url_expiry(url),
-        mime=files.mime_type(told.get("mime_type")),
-        sha256=files.sha256_hex(told.get("sha256")),
-        size_bytes=as_count(told.get("file_size")),
-        usage=errors.usage(answer.headers),
-    )
-
-
-async def _read_up_to(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            break
-    return bytes(body[:limit_bytes])
-
-
-def _host(url: str | None) -> str | None:
-    try:
-        return yarl.URL(url or "").host
-    except ValueError:
-        return None

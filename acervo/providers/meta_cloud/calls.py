@@ -8,9 +8,10 @@ from typing import Any
 
 from acervo.providers.contract import Announcement, Direction, Kind
 from acervo.providers.meta_cloud import files
-from acervo.providers.meta_cloud.frame import Frame, Part, Unreadable
+from acervo.providers.meta_cloud.frame import Frame
 from acervo.providers.meta_cloud.identity import identity
 from acervo.providers.meta_cloud.messages import moment
+from acervo.providers.parts import Part, Unreadable
 from acervo.providers.untrusted import as_count, as_id, as_mapping, as_text, as_word
 
 EVENTS = ("connect", "terminate", "call_recording_available")

@@ -9,26 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from acervo.base.errors import AcervoError
-from acervo.providers.contract import AccessLost, MediaGone, Outcome, ProviderBusy, Usage
+from acervo.providers.asking import (
+    BLOCKED,
+    FORBIDDEN,
+    GONE,
+    LIMITED,
+    LONGEST_WAIT_S,
+    REVOKED,
+    TIMED_OUT,
+    UNKNOWN,
+    UNWELL,
+    URL_DIED,
+    Meaning,
+)
+from acervo.providers.contract import Outcome, ProviderBusy, Usage
 from acervo.providers.untrusted import as_count, as_mapping, as_number, as_sequence
-
-LONGEST_WAIT_S = 86_400.0
-"""A vendor's wish to wait is honoured up to a day; deadlines are days."""
 
 UNAVAILABLE_OBJECT = 100
 """With subcode 33: expired, deleted, another number's, or not permitted. Meta does not say which."""
-
-GONE = (MediaGone, Outcome.EXPIRED)
-REVOKED = (AccessLost, Outcome.TOKEN_REVOKED)
-FORBIDDEN = (AccessLost, Outcome.FORBIDDEN)
-BLOCKED = (AccessLost, Outcome.BLOCKED)
-LIMITED = (ProviderBusy, Outcome.RATE_LIMITED)
-UNWELL = (ProviderBusy, Outcome.UNAVAILABLE)
-URL_DIED = (ProviderBusy, Outcome.URL_DIED)
-TIMED_OUT = (ProviderBusy, Outcome.TIMED_OUT)
-UNKNOWN = (ProviderBusy, Outcome.UNKNOWN)
-
-Meaning = tuple[type[MediaGone] | type[AccessLost] | type[ProviderBusy], Outcome]
 
 # Graph API error codes, "Cloud API error codes" page as of April 2026.
 BY_CODE: Mapping[int, Meaning] = {
@@ -95,12 +93,13 @@ def refusal(
     body: bytes,
     *,
     by_status: Mapping[int, Meaning] = RESOLVE_BY_STATUS,
+    vendor: str = "Meta",
 ) -> AcervoError:
-    """The error an answer means."""
+    """The error an answer means. `vendor` answered: Meta, or a partner that passes Meta's codes on."""
     error = GraphError.of(body)
     kind, outcome = _meaning(error, status, by_status)
     facts = {"http_status": status, "vendor_code": error.code, "vendor_subcode": error.subcode}
-    detail = f"Meta answered HTTP {status}" + (f", code {error.code}." if error.code is not None else ".")
+    detail = f"{vendor} answered HTTP {status}" + (f", code {error.code}." if error.code is not None else ".")
     if kind is ProviderBusy:
         wait_s = wanted_wait_s(headers) if outcome is Outcome.RATE_LIMITED or status == 503 else None
         return ProviderBusy(detail, after_s=wait_s, code=outcome, trace_id=error.trace_id, **facts)

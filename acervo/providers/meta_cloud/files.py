@@ -11,8 +11,11 @@ from typing import Any
 
 import yarl
 
-from acervo.providers.contract import AnnouncedFile, Kind, Outcome
-from acervo.providers.untrusted import as_count, as_id, as_moment, as_text
+from acervo.base.errors import AcervoError
+from acervo.providers.asking import Reply
+from acervo.providers.contract import AnnouncedFile, Kind, Outcome, ProviderBusy, Resolved
+from acervo.providers.meta_cloud import errors
+from acervo.providers.untrusted import as_count, as_id, as_moment, as_text, parse_object
 
 KINDS = {
     "image": Kind.IMAGE,
@@ -27,7 +30,7 @@ MEDIA_DOWNLOAD_ERROR = 131052
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{43}=?")
-_MEDIA_ID = re.compile(r"[A-Za-z0-9_\-]{1,256}")
+_MEDIA_ID = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_\-.]{0,255}")  # on-premise ids looked like file names
 
 
 def media_id(value: object) -> str | None:
@@ -66,6 +69,30 @@ def lost(kind: Kind, media: Mapping[str, Any]) -> AnnouncedFile:
         mime=mime_type(media.get("mime_type")),
         file_name=as_text(media.get("filename")),
         refusal=Outcome.LOST_AT_PROVIDER,
+    )
+
+
+def placeholder() -> AnnouncedFile:
+    """A file of the history whose id comes later, if at all. Which kind of file it was is not told either."""
+    return AnnouncedFile(provider_id="", kind=Kind.DOCUMENT, is_placeholder=True)
+
+
+def resolved(answer: Reply, *, vendor: str = "Meta") -> Resolved:
+    """What the look-up of a media id tells. Raises ProviderBusy for an answer without a link."""
+    try:
+        told = parse_object(answer.body)
+    except AcervoError:
+        told = {}
+    url = as_text(told.get("url"))
+    if url is None:
+        raise ProviderBusy(f"{vendor} answered without a link.", code=Outcome.UNKNOWN)
+    return Resolved(
+        url=url,
+        expires_at=url_expiry(url),
+        mime=mime_type(told.get("mime_type")),
+        sha256=sha256_hex(told.get("sha256")),
+        size_bytes=as_count(told.get("file_size")),
+        usage=errors.usage(answer.headers),
     )
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from acervo.base.errors import Refused
-from acervo.providers.contract import Event, Unread
+from acervo.providers import parts
+from acervo.providers.contract import Unread
 from acervo.providers.meta_cloud.identity import Contacts
+from acervo.providers.parts import Part
 from acervo.providers.untrusted import as_count, as_mapping, as_sequence, as_word
-
-log = logging.getLogger(__name__)
-
-Part = Event | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +31,16 @@ class Frame:
         return self.field == "history"
 
 
-class Unreadable(Refused):
-    """This part cannot be read; the message says why, without a value of the payload."""
-
-
 Reader = Callable[[Mapping[str, Any], Frame, str], Iterator[Part]]
 """Reads one part: the part, what surrounds it, and its JSON pointer."""
 
 
-def each(parts: object, reader: Reader, frame: Frame, pointer: str) -> Iterator[Part]:
+def each(members: object, reader: Reader, frame: Frame, pointer: str) -> Iterator[Part]:
     """Every part of a list through its reader; what cannot be read comes out as Unread."""
-    if not isinstance(parts, list):
+    if not isinstance(members, list):
         yield Unread(pointer, as_word(frame.field), "not a list")
         return
-    for index, part in enumerate(parts):
+    for index, part in enumerate(members):
         yield from guarded(part, reader, frame, f"{pointer}/{index}")
 
 
@@ -57,16 +49,7 @@ def guarded(part: object, reader: Reader, frame: Frame, pointer: str) -> Iterato
     if not isinstance(part, dict):
         yield Unread(pointer, as_word(frame.field), "not an object")
         return
-    kind = as_word(part.get("type") or frame.field)
-    try:
-        yield from reader(part, frame, pointer)
-    except Unreadable as refusal:
-        yield Unread(pointer, kind, str(refusal))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        # A fault of ours. It must not cost the other parts of the batch; the receipt keeps this one for replay.
-        fault = type(error).__name__
-        log.error("provider.reader_failed", extra={"pointer": pointer, "part": kind, "error": fault})
-        yield Unread(pointer, kind, f"reader failed: {fault}")
+    yield from parts.guarded(reader(part, frame, pointer), pointer, as_word(part.get("type") or frame.field))
 
 
 def child(pointer: str, key: str) -> str:

@@ -9,16 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from acervo.providers.contract import Identity, IdentityChange
-from acervo.providers.untrusted import as_id, as_mapping, as_sequence, as_text
+from acervo.providers.untrusted import as_id, as_mapping, as_phone, as_sequence, as_text
 
-_DIGITS = re.compile(r"\+?([1-9][0-9]{5,14})")
 _NEW_USER_ID = re.compile(r"from\s+(\S+)\s+to\s+(\S+?)\.?\s*")
-
-
-def phone(value: object) -> str | None:
-    """E.164 with plus sign, when `value` is a wa_id. Since April 2026 some payloads put a user id there."""
-    match = _DIGITS.fullmatch(as_id(value) or "")
-    return f"+{match[1]}" if match else None
 
 
 def digits(value: object) -> str | None:
@@ -58,9 +51,9 @@ def identity(number: object, user_id: object, parent: object, contacts: Contacts
     contact = contacts.find(scoped, named)
     scoped = scoped or as_id(contact.get("user_id"))
     for misplaced in (named, as_id(contact.get("wa_id"))):
-        if misplaced and not phone(misplaced):
+        if misplaced and not as_phone(misplaced):
             scoped = scoped or misplaced
-    known_phone = phone(named) or phone(contact.get("wa_id"))
+    known_phone = as_phone(named) or as_phone(contact.get("wa_id"))
     if scoped is None and known_phone is None:
         return None
     profile = as_mapping(contact.get("profile"))
@@ -83,10 +76,10 @@ def change_in_system_message(
         return None
     user_id, parent = as_id(system.get("user_id")), as_id(system.get("parent_user_id"))
     if kind == "user_changed_number":
-        after = Identity(user_id=user_id, parent_user_id=parent, phone=phone(system.get("wa_id")))
+        after = Identity(user_id=user_id, parent_user_id=parent, phone=as_phone(system.get("wa_id")))
     else:
         previous = as_id(system.get("previous_user_id")) or _previous_user_id(system.get("body"), user_id)
-        known_phone = phone(system.get("wa_id")) or before.phone
+        known_phone = as_phone(system.get("wa_id")) or before.phone
         after = Identity(user_id=user_id, parent_user_id=parent, phone=known_phone)
         before = Identity(user_id=previous or _other(before.user_id, user_id), phone=before.phone)
     if not (after.user_id or after.phone) or not (before.user_id or before.phone):

@@ -9,6 +9,7 @@ from typing import Any
 
 from acervo.base import clock
 from acervo.providers.contract import (
+    AccountEvent,
     AnnouncedFile,
     Announcement,
     Direction,
@@ -19,9 +20,19 @@ from acervo.providers.contract import (
 )
 from acervo.providers.meta_cloud import files
 from acervo.providers.meta_cloud.accounts import read_error
-from acervo.providers.meta_cloud.frame import Frame, Part, Unreadable, each, error_codes
-from acervo.providers.meta_cloud.identity import change_in_system_message, identity, phone
-from acervo.providers.untrusted import as_id, as_mapping, as_moment, as_plain, as_text, as_word
+from acervo.providers.meta_cloud.frame import Frame, each, error_codes
+from acervo.providers.meta_cloud.identity import change_in_system_message, identity
+from acervo.providers.parts import Part, Unreadable
+from acervo.providers.untrusted import (
+    as_count,
+    as_id,
+    as_mapping,
+    as_moment,
+    as_phone,
+    as_plain,
+    as_text,
+    as_word,
+)
 
 Json = Mapping[str, Any]
 
@@ -55,6 +66,8 @@ def read_history(chunk: Json, frame: Frame, pointer: str) -> Iterator[Part]:
         yield from each(chunk["errors"], read_error, frame, f"{pointer}/errors")
     if threads is not None:
         yield from each(threads, _read_thread, frame, f"{pointer}/threads")
+    if as_count(as_mapping(chunk.get("metadata")).get("progress")) == WHOLE:
+        yield AccountEvent(frame.account_id, "history", "info", "history: told to its end", frame.at)
 
 
 def _read_thread(thread: Json, frame: Frame, pointer: str) -> Iterator[Part]:
@@ -150,6 +163,8 @@ def _files(type_: str, message: Json, pointer: str) -> tuple[tuple[AnnouncedFile
     media = media if isinstance(media, dict) else {}
     if files.MEDIA_DOWNLOAD_ERROR in error_codes(message.get("errors")):
         return (files.lost(_lost_kind(type_, message), media),), []
+    if type_ == PLACEHOLDER:
+        return (files.placeholder(),), []
     kind = files.KINDS.get(type_)
     if kind is not None:
         file = files.announced(media, kind)
@@ -165,7 +180,8 @@ def _files(type_: str, message: Json, pointer: str) -> tuple[tuple[AnnouncedFile
 
 
 def _withdrawal(type_: str, body: Json, envelope: _Envelope, pointer: str) -> Iterator[Part]:
-    """Coexistence numbers tell of messages taken back (within two days) or edited (within 15 minutes)."""
+    """Coexistence numbers tell of messages taken back (within two days) or edited (within 15 minutes); an edit of a
+    caption sends the file anew."""
     original = as_id(body.get("original_message_id"))
     if original is None:
         raise Unreadable("no original message id")
@@ -181,7 +197,11 @@ def _withdrawal(type_: str, body: Json, envelope: _Envelope, pointer: str) -> It
                 edited = part
             else:
                 yield part
-    yield Revocation(envelope.frame.account_id, original, envelope.sent_at, edited)
+        if edited is None:
+            raise Unreadable("an edit without its new form")
+    yield Revocation(
+        envelope.frame.account_id, original, envelope.sent_at, edited, envelope.customer, envelope.direction
+    )
 
 
 def moment(message: Json, frame: Frame) -> tuple[datetime, bool]:
@@ -195,7 +215,7 @@ def _is_own(message: Json, frame: Frame) -> bool:
         return False
     if message.get("to") or message.get("to_user_id"):
         return True
-    return frame.own_digits is not None and (phone(message.get("from")) or "")[1:] == frame.own_digits
+    return frame.own_digits is not None and (as_phone(message.get("from")) or "")[1:] == frame.own_digits
 
 
 def _customer(message: Json, frame: Frame, direction: Direction, thread_id: object) -> Identity:
@@ -297,6 +317,9 @@ def _placeholder(body: Json, message: Json) -> Content:
     return Content()
 
 
+PLACEHOLDER = "media_placeholder"
+WHOLE = 100
+"""Percent of the history, in the last chunk of its last phase; other chunks may still arrive after it."""
 CONTENTS: Mapping[str, Callable[[Json, Json], Content]] = {
     **dict.fromkeys(files.KINDS, _media),
     "text": _text,
@@ -308,7 +331,7 @@ CONTENTS: Mapping[str, Callable[[Json, Json], Content]] = {
     "order": _whole("order", "text"),
     "system": _system,
     "unsupported": _unsupported,
-    "media_placeholder": _placeholder,
+    PLACEHOLDER: _placeholder,
 }
 TYPE_NAMES = {"voice": "audio"}
 LONGEST_TYPE = 32

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from acervo.providers import parts
 from acervo.providers.contract import Reading, StatusUpdate, Unread, UnreadableWebhook
 from acervo.providers.meta_cloud import accounts
 from acervo.providers.meta_cloud.calls import read_call
-from acervo.providers.meta_cloud.frame import Frame, Part, Reader, Unreadable, child, each, error_codes
+from acervo.providers.meta_cloud.frame import Frame, Reader, child, each, error_codes
 from acervo.providers.meta_cloud.identity import Contacts, digits
 from acervo.providers.meta_cloud.messages import moment, read_echo, read_history, read_message
+from acervo.providers.parts import Part, Unreadable
 from acervo.providers.untrusted import as_id, as_mapping, as_moment, as_text, as_word, parse_object
 
 Json = Mapping[str, Any]
 
+OBJECT = "whatsapp_business_account"
 FRAME_KEYS = frozenset({"messaging_product", "metadata", "contacts"})
 """Members of a change that describe the others."""
 
@@ -22,16 +25,12 @@ FRAME_KEYS = frozenset({"messaging_product", "metadata", "contacts"})
 def read(body: bytes) -> Reading:
     """Every event of the payload. Raises UnreadableWebhook when it is not a WhatsApp payload at all."""
     payload = parse_object(body)
-    if payload.get("object") != "whatsapp_business_account":
+    if payload.get("object") != OBJECT:
         raise UnreadableWebhook("The body is JSON, but not about a WhatsApp Business account.")
-    parts = list(_entries(payload.get("entry")))
-    return Reading(
-        events=tuple(part for part in parts if not isinstance(part, Unread)),
-        unread=tuple(part for part in parts if isinstance(part, Unread)),
-    )
+    return parts.reading(read_entries(payload.get("entry")))
 
 
-def _entries(entries: object) -> Iterator[Part]:
+def read_entries(entries: object) -> Iterator[Part]:
     if not isinstance(entries, list):
         yield Unread("/entry", "entry", "not a list")
         return
@@ -51,6 +50,11 @@ def _change(change: object, entry: Json, pointer: str) -> Iterator[Part]:
     if not isinstance(value, dict) or not value:
         yield Unread(pointer, as_word(field), "no value")
         return
+    yield from read_value(field, value, entry, f"{pointer}/value")
+
+
+def read_value(field: str, value: Json, entry: Json, pointer: str) -> Iterator[Part]:
+    """Every part of what changed in `field`. `entry` names the business account and, for some fields, the moment."""
     metadata = as_mapping(value.get("metadata"))
     account_id, at = as_id(metadata.get("phone_number_id")), as_moment(entry.get("time"))
     if field in accounts.FIELDS:
@@ -58,16 +62,16 @@ def _change(change: object, entry: Json, pointer: str) -> Iterator[Part]:
             field, value, account_id=account_id, waba_id=as_id(entry.get("id")), at=at
         )
         return
-    parts = {key: part for key, part in value.items() if key not in FRAME_KEYS and part is not None}
-    if not parts:
-        yield Unread(f"{pointer}/value", as_word(field), "nothing in it")
+    found = {key: part for key, part in value.items() if key not in FRAME_KEYS and part is not None}
+    if not found:
+        yield Unread(pointer, as_word(field), "nothing in it")
         return
     frame = None
     if account_id is not None:
         own_digits = digits(metadata.get("display_phone_number"))
         frame = Frame(field, account_id, own_digits, Contacts.of(value.get("contacts")), at)
-    for key, part in parts.items():
-        yield from _part(key, part, frame, field, child(f"{pointer}/value", key))
+    for key, part in found.items():
+        yield from _part(key, part, frame, field, child(pointer, key))
 
 
 def _part(key: str, part: object, frame: Frame | None, field: str, pointer: str) -> Iterator[Part]:
@@ -101,6 +105,7 @@ PARTS: Mapping[str, Reader] = {
     "statuses": _read_status,
     "errors": accounts.read_error,
     "calls": read_call,
+    "groups": accounts.read_group,
     "state_sync": accounts.read_address_book,
     "user_id_update": accounts.read_user_id_update,
 }

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acervo.base.errors import AcervoError
 from acervo.providers.conformance import ProviderConformance
 from acervo.providers.contract import (
     AccessLost,
     AnnouncedFile,
     Credentials,
     ForgedWebhook,
+    Identity,
     Kind,
     MediaGone,
     Outcome,
@@ -28,10 +30,12 @@ from acervo.providers.contract import (
     Webhook,
 )
 from acervo.providers.evidence import plain
-from acervo.providers.meta_cloud import errors, files
-from acervo.providers.meta_cloud.adapter import GRAPH_API_VERSION, MetaCloud
+from acervo.providers.meta_cloud import errors, files, outgoing
+from acervo.providers.meta_cloud.adapter import GRAPH_API_VERSION, AddressTooLong, MetaCloud
 from acervo.providers.scrambling import scrambled
 from acervo.providers.scripted import BUSY_FOR_S, Answer, Scene, http_stage
+from acervo.providers.sending import Button, NotSent, Outgoing, OutsideWindow, Template
+from acervo.providers.sending_conformance import Reply, SendingConformance
 
 HERE = Path(__file__).parent
 CREDENTIALS = Credentials(
@@ -74,7 +78,8 @@ SCRIPTS = {
     Scene.NONSENSE: [Answer(200, body=b"<html>")],
     Scene.SILENT: [Answer(hangs_up=True)],
     Scene.ALIVE: [
-        Answer(body=b'{"id":"106500000000001","quality_rating":"GREEN","throughput":{"level":"STANDARD"}}')
+        Answer(body=b'{"id":"106500000000001","quality_rating":"GREEN","throughput":{"level":"STANDARD"}}'),
+        Answer(body=b'{"storage_configuration":{"status":"DEFAULT"}}'),
     ],
     Scene.DEAD: [recorded("error_token_expired_401")],
     Scene.SICK: [graph_error(2, status=503)],
@@ -82,13 +87,35 @@ SCRIPTS = {
 }
 
 
-class TestMetaCloud(ProviderConformance):
+def sent_back(name):
+    return Answer(body=(HERE / "media" / f"{name}.json").read_bytes())
+
+
+TAKEN_ID = "wamid.HBgLMTU1NTU1NTAxNDIVAgARGBIzRUIwMDAwMDAwMDAwQjAwMzYA"
+TEMPLATE = Template("media_consent", "pt_BR", ("Empresa Teste",))
+SENDING_REPLIES = {
+    Reply.TAKEN: [sent_back("send_response_ok")],
+    Reply.LATE: [graph_error(131047)],
+    Reply.REFUSED: [graph_error(131026)],
+    Reply.BUSY: [graph_error(130429, **{"Retry-After": str(BUSY_FOR_S)})],
+    Reply.REVOKED: [recorded("error_token_expired_401")],
+    Reply.UNWELL: [graph_error(131016, status=500)],
+    Reply.NONSENSE: [Answer(200, body=b"<html>")],
+    Reply.SILENT: [Answer(hangs_up=True)],
+}
+"""Graph's answers to a message; 360dialog passes the same on."""
+
+
+class TestMetaCloud(SendingConformance, ProviderConformance):
     provider = MetaCloud
     folder = HERE
     account_id = CREDENTIALS.account_id
     secrets = CREDENTIALS.secrets
     signing_secret = "app_secret"
     lost_payload = "image_lost_131052"
+    replies = SENDING_REPLIES
+    taken_id = TAKEN_ID
+    template = TEMPLATE
 
     def sign(self, body, secret):
         digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
@@ -116,6 +143,9 @@ class TestMetaCloud(ProviderConformance):
         return http_stage(
             self.provider, CREDENTIALS, VOICE, SCRIPTS[scene], promised=promised("get_media_voice")
         )
+
+    def sending(self, answers):
+        return http_stage(self.provider, CREDENTIALS, VOICE, answers)
 
 
 def test_every_handshake_vector_is_answered_as_recorded():
@@ -254,3 +284,147 @@ def test_a_customer_cannot_merge_with_another_by_the_name_they_choose():
         assert change.before.user_id == "US.10000000000000000142"
     system["body"] = "Eve changed from US.666 to US.10000000000000000999 (texto em outra língua)"
     assert TestMetaCloud().read(json.dumps(document).encode()).events[1].before.user_id is None
+
+
+# Saying something ourselves
+
+MARINA = Identity(phone="+15555550142")
+
+
+def test_a_message_is_written_as_in_metas_own_samples():
+    said = {
+        "request_text_to_bsuid": Outgoing(Identity(user_id="US.10000000000000000142"), text="Olá"),
+        "request_reply_context": Outgoing(
+            MARINA,
+            text="recebido",
+            reply_to="wamid.HBgLMTU1NTU1NTAxNDIVAgASGBQzQTAwMDAwMDAwMDAwMDBBMDAzQQA=",
+        ),
+        "request_template_consent": Outgoing(
+            MARINA, template=TEMPLATE, buttons=(Button("consent:accept:v3", "Concordo"),)
+        ),
+        "request_consent_buttons": Outgoing(
+            MARINA,
+            text="Podemos guardar os arquivos que você enviar?",
+            buttons=(
+                Button("consent:accept:v3", "Concordo"),
+                Button("consent:decline:v3", "Não concordo"),
+            ),
+        ),
+    }
+    for name, message in said.items():
+        sample = json.loads((HERE / "media" / f"send_{name}.json").read_text())
+        sample.get("interactive", {}).pop("footer", None)  # ours have none
+        assert outgoing.as_graph(message) == sample, name
+
+
+@pytest.mark.parametrize(
+    ("code", "family", "outcome"),
+    [
+        (131047, OutsideWindow, "outside_window"),
+        (470, OutsideWindow, "outside_window"),
+        *(
+            (code, NotSent, "not_sent")
+            for code in (100, 131008, 131026, 131049, 131050, 131062, 132001, 132015)
+        ),
+        *((code, ProviderBusy, Outcome.RATE_LIMITED) for code in (4, 80007, 130429, 131048, 131056)),
+        *((code, AccessLost, Outcome.BLOCKED) for code in (368, 131031)),
+        (190, AccessLost, Outcome.TOKEN_REVOKED),
+        (10, AccessLost, Outcome.FORBIDDEN),
+        (131000, ProviderBusy, Outcome.UNAVAILABLE),
+    ],
+)
+async def test_metas_refusals_of_a_message_mean_what_the_table_says(code, family, outcome):
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, [graph_error(code)]) as stage:
+        with pytest.raises(AcervoError) as refusal:
+            await stage.provider.send(stage.session, Outgoing(MARINA, text="Olá"))
+    assert (type(refusal.value), refusal.value.code) == (family, outcome)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Outgoing(MARINA, text=" "),
+        Outgoing(MARINA, text="x" * 4097),
+        Outgoing(MARINA, text="x" * 1025, buttons=(Button("a", "Sim"),)),
+        Outgoing(Identity(name="Marina"), text="Olá"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_without_asking(message):
+    with pytest.raises(NotSent):
+        outgoing.as_graph(message)
+
+
+# Registering
+
+ADDRESS = "https://archive.example.test/hooks/meta_cloud/01kfixture"
+DONE = Answer(body=b'{"success":true}')
+
+
+async def test_the_number_alone_is_told_our_address_and_the_app_is_subscribed():
+    credentials = Credentials(
+        CREDENTIALS.account_id, CREDENTIALS.secrets, options={"waba_id": "102900000000001"}
+    )
+    told = {"application": "https://app.example.test/", "phone_number": ADDRESS}
+    now = Answer(body=json.dumps({"webhook_configuration": told, "id": "106500000000001"}).encode())
+    async with http_stage(MetaCloud, credentials, VOICE, [DONE, DONE, now]) as stage:
+        await stage.provider.register(stage.session, ADDRESS)
+        assert await stage.provider.registered(stage.session) == ADDRESS
+        assert [(request.method, request.path) for request in stage.requests] == [
+            ("POST", f"/{GRAPH_API_VERSION}/102900000000001/subscribed_apps"),
+            ("POST", f"/{GRAPH_API_VERSION}/106500000000001"),
+            ("GET", f"/{GRAPH_API_VERSION}/106500000000001"),
+        ]
+        assert json.loads(stage.bodies[1]) == {
+            "webhook_configuration": {"override_callback_uri": ADDRESS, "verify_token": "fixture-verify"}
+        }
+
+
+async def test_without_an_address_of_its_own_the_apps_counts_and_none_is_none():
+    for told, found in (({"application": "https://a.test/"}, "https://a.test/"), ({}, None)):
+        body = json.dumps({"webhook_configuration": told}).encode()
+        async with http_stage(MetaCloud, CREDENTIALS, VOICE, [Answer(body=body)]) as stage:
+            assert await stage.provider.registered(stage.session) == found
+
+
+async def test_registering_fails_in_words():
+    for answer, family in (
+        (EXPIRED, AccessLost),
+        (recorded("error_token_expired_401"), AccessLost),
+        (graph_error(2, status=503), ProviderBusy),
+        (Answer(200, body=b"<html>"), ProviderBusy),
+    ):
+        async with http_stage(MetaCloud, CREDENTIALS, VOICE, [answer]) as stage:
+            with pytest.raises(family):
+                await stage.provider.register(stage.session, ADDRESS)
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, []) as stage:
+        with pytest.raises(AddressTooLong):
+            await stage.provider.register(stage.session, ADDRESS + "x" * 200)
+
+
+@pytest.mark.parametrize(
+    ("settings_answer", "keeps_files"),
+    [
+        (
+            Answer(body=b'{"storage_configuration":{"status":"NO_STORAGE_ENABLED","retention_minutes":60}}'),
+            False,
+        ),
+        (Answer(body=b'{"storage_configuration":{"status":"DEFAULT"}}'), True),
+        (Answer(body=b"{}"), None),
+        (Answer(403), None),
+        (Answer(hangs_up=True), None),
+    ],
+)
+async def test_a_check_tells_whether_meta_keeps_files_and_lives_without_knowing(settings_answer, keeps_files):
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, [SCRIPTS[Scene.ALIVE][0], settings_answer]) as stage:
+        health = await stage.provider.check(stage.session)
+    assert (health.code, health.facts.get("keeps_files")) == ("ok", keeps_files)
+
+
+def test_an_edit_whose_new_form_cannot_be_read_revokes_nothing():
+    document = json.loads((HERE / "payloads" / "edit_image_caption_coexistence.json").read_text())
+    edit = document["entry"][0]["changes"][0]["value"]["messages"][0]["edit"]
+    for form in (None, {}, {"type": "new_kind"}, {"type": "revoke"}, {"type": "edit"}, []):
+        edit["message"] = form
+        reading = TestMetaCloud().read(json.dumps(document).encode())
+        assert not reading.events
+        assert len(reading.unread) == 1

@@ -1,0 +1,1 @@
+"""WhatsApp channels on Bird's Channels API."""

@@ -1,0 +1,1 @@
+"""WhatsApp numbers at 360dialog."""

@@ -1,0 +1,1 @@
+"""WhatsApp channels on MessageBird's Conversations API, version 1."""

@@ -1,0 +1,1 @@
+"""WhatsApp senders at Twilio (Programmable Messaging)."""
