@@ -14,6 +14,8 @@ from acervo.models import Connection
 from acervo.providers.contract import Outcome, Provider, Usage
 
 STRAIN = frozenset({Outcome.UNAVAILABLE, Outcome.TIMED_OUT, Outcome.BLOCKED})
+OURS = frozenset({Outcome.TOO_LARGE})
+"""Our own refusals: they say nothing about the number."""
 STRAINED_AFTER = 20
 """Failures of that sort within STRAIN_WINDOW_S, without a success between, open the breaker."""
 STRAIN_WINDOW_S = 60.0
@@ -45,8 +47,9 @@ def _changes(
 ) -> dict[str, Any]:
     at = clock.now()
     changes: dict[str, Any] = {}
-    refusals = [str(getattr(item.error, "code", "")) for item in results if isinstance(item, Failed)]
-    kept = len(results) > len(refusals)
+    codes = [str(getattr(item.error, "code", "")) for item in results if isinstance(item, Failed)]
+    refusals = [code for code in codes if code not in OURS]
+    kept = len(results) > len(codes)
     if kept:
         changes |= {"last_success_at": at}
     if refusals:
@@ -59,7 +62,9 @@ def _changes(
     if failures != row.failures:
         changes["failures"] = failures[-200:]
     strain_s = _rest_s(failures, at.timestamp(), budget, is_new=bool(strained))
-    rest_s = max(strain_s, min(max(_asked_s(results), _busy_s(usage)), LONGEST_REST_S))
+    asked_s = max(_asked_s(results), _busy_s(usage))
+    # Where the provider blocks for failures, each try during the block may prolong it: what it asks is kept whole.
+    rest_s = max(strain_s, asked_s if budget is not None else min(asked_s, LONGEST_REST_S))
     until = at + timedelta(seconds=rest_s)
     # What was under way when a rest began may end well or badly, and does not shorten it.
     if rest_s and not (row.breaker_open_until and row.breaker_open_until > until):

@@ -18,7 +18,7 @@ from acervo.base import ids
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.base.http import media_session
-from acervo.fetch import breaker, claims
+from acervo.fetch import allowance, breaker, claims
 from acervo.fetch.claims import Claim, Failed, Kept, Settled
 from acervo.fetch.download import Line, download
 from acervo.keep import credentials, keys, vault
@@ -183,7 +183,7 @@ async def _one(work: _Work, claim: Claim, means: _Means) -> Kept | Failed:
     key = means.keys.get(claim.person_id)
     place = vault.Place(claim.workspace_id, claim.id, vault.ORIGINAL, claim.sealing, key)
     try:
-        stored = await download(line, claim, place)
+        got = await download(line, claim, place)
     except (
         Exception
     ) as error:  # one file must not take its neighbours down; our faults are told from theirs below
@@ -195,12 +195,12 @@ async def _one(work: _Work, claim: Claim, means: _Means) -> Kept | Failed:
     finally:
         if line.usage is not None:
             work.usage[claim.connection_id] = line.usage
-    return Kept(claim, stored)
+    return Kept(claim, got.stored, got.resolved_mime, got.served_mime)
 
 
 def _claim(room: int) -> tuple[list[Claim], _Means]:
     """Adapters are made anew each time: a loop may run for days, and must notice a new token."""
-    taken, means = claims.claim(room), _Means()
+    taken, means = allowance.claim(room), _Means()
     people: dict[UUID, set[UUID]] = {}
     for claim in taken:
         if claim.sealing == Sealing.ACERVO:

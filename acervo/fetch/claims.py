@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection as database
 
 from acervo.base import clock, ids
@@ -31,7 +32,8 @@ CLAIM = """
 UPDATE acervo_mediafile f SET claimed_until = now() + %s * interval '1 second'
 FROM (
     SELECT m.id FROM acervo_mediafile m
-    WHERE m.stored_at IS NULL AND m.gone_at IS NULL AND m.due_at <= now()
+    WHERE m.stored_at IS NULL AND m.gone_at IS NULL AND m.due_at <= now() AND m.provider_id <> ''
+      AND m.connection_id <> ALL(%s)
       AND (m.claimed_until IS NULL OR m.claimed_until <= now())
       AND m.connection_id IN (
           SELECT id FROM acervo_connection WHERE paused_at IS NULL AND removed_at IS NULL
@@ -41,7 +43,8 @@ FROM (
 WHERE f.id = due.id
 RETURNING f.id, f.workspace_id, f.connection_id, f.person_id, f.kind, f.provider_id, f.announced_mime,
     f.announced_sha256, f.announced_bytes, f.url, f.url_expires_at, f.fetch_before, f.attempts, f.corrupt_attempts,
-    (SELECT sealing FROM acervo_workspace w WHERE w.id = f.workspace_id)
+    (SELECT sealing FROM acervo_workspace w WHERE w.id = f.workspace_id), f.limit_lifted_at IS NOT NULL,
+    (SELECT max_bytes FROM acervo_sizelimit s WHERE s.workspace_id = f.workspace_id AND s.kind = f.kind)
 """
 RENEW = """
 UPDATE acervo_mediafile SET claimed_until = now() + %s * interval '1 second'
@@ -51,9 +54,11 @@ KEEP = """
 UPDATE acervo_mediafile f SET object_key = u.object_key, size_bytes = u.size_bytes, sealed_bytes = u.sealed_bytes,
     sha256 = u.sha256, sealing = u.sealing, seal_header = u.seal_header, data_key_id = u.data_key_id,
     stored_at = now(), changed_at = now(), claimed_until = NULL, attempts = attempts + 1, refusal = NULL,
-    refused_at = NULL, url = NULL, url_expires_at = NULL
-FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::uuid[])
-    AS u(id, object_key, size_bytes, sealed_bytes, sha256, sealing, seal_header, data_key_id)
+    refused_at = NULL, url = NULL, url_expires_at = NULL, resolved_mime = u.resolved_mime, served_mime = u.served_mime,
+    held_at = CASE WHEN %s THEN now() END
+FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::uuid[],
+    %s::text[], %s::text[])
+    AS u(id, object_key, size_bytes, sealed_bytes, sha256, sealing, seal_header, data_key_id, resolved_mime, served_mime)
 WHERE f.id = u.id AND f.stored_at IS NULL AND f.gone_at IS NULL
 RETURNING f.id
 """
@@ -78,12 +83,17 @@ class Claim:
     attempts: int
     corrupt_attempts: int
     sealing: str
+    is_limit_lifted: bool = False
+    max_bytes: int | None = None
+    """The workspace's limit for files of this kind, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     claim: Claim
     stored: Stored
+    resolved_mime: str | None = None
+    served_mime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +111,18 @@ class Settled:
     """Stored by us although somebody else had been faster: to be erased."""
 
 
-def claim(limit: int) -> list[Claim]:
-    """Take up to `limit` due files, earliest deadline first."""
+def claim(limit: int, *, but_not_of: Sequence[UUID] = ()) -> list[Claim]:
+    """Take up to `limit` due files, earliest deadline first, except those of some connections. A file without an id
+    (a placeholder of a history whose media may still come) cannot be asked for."""
     with database.cursor() as cursor:
-        cursor.execute(CLAIM, [LEASE_S, limit])
+        cursor.execute(CLAIM, [LEASE_S, list(but_not_of), limit])
         return [_claim(row) for row in cursor.fetchall()]
+
+
+def put_back(files: Sequence[UUID]) -> None:
+    """Claims that will not be used after all."""
+    if files:
+        MediaFile.objects.awaited().filter(pk__in=files).update(claimed_until=None)
 
 
 def _claim(row: Sequence[Any]) -> Claim:
@@ -125,11 +142,15 @@ def _claim(row: Sequence[Any]) -> Claim:
         tries,
         corrupt,
         seal,
+        is_lifted,
+        max_bytes,
     ) = row
     announced = AnnouncedFile(
         provider_id, Kind(kind), mime, sha256=sha256, size_bytes=size, url=url, url_expires_at=url_ends
     )
-    return Claim(pk, workspace, account, person, announced, before, tries, corrupt, seal)
+    return Claim(
+        pk, workspace, account, person, announced, before, tries, corrupt, seal, is_lifted, max_bytes
+    )
 
 
 def renew(claimed: Sequence[UUID]) -> None:
@@ -156,9 +177,13 @@ def settle(results: Sequence[Kept | Failed]) -> Settled:
 def _keep(kept: list[Kept], settled: Settled, deeds: dict[UUID, list[Deed]]) -> None:
     if not kept:
         return
-    rows = [(k.claim.id, *_place(k.stored)) for k in sorted(kept, key=lambda k: k.claim.id)]
+    rows = [
+        (k.claim.id, *_place(k.stored), k.resolved_mime, k.served_mime)
+        for k in sorted(kept, key=lambda k: k.claim.id)
+    ]
+    is_held = settings.ACERVO_CLAMD is not None
     with database.cursor() as cursor:
-        cursor.execute(KEEP, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(KEEP, [is_held, *(list(column) for column in zip(*rows, strict=True))])
         written = {pk for (pk,) in cursor.fetchall()}
     for item in kept:
         if item.claim.id in written:
@@ -194,15 +219,21 @@ def _refuse(failed: Failed, deeds: dict[UUID, list[Deed]]) -> None:
         changes["gone_at"] = at
     else:
         changes["due_at"] = at if is_access else next_try(claim, error, at)
-    if code == Outcome.URL_DIED or isinstance(error, Corrupt):
+    # A link without an end is the file's own address at some providers; nothing is won by forgetting it.
+    if claim.announced.url_expires_at and (code == Outcome.URL_DIED or isinstance(error, Corrupt)):
         changes |= {"url": None, "url_expires_at": None}
     written = MediaFile.objects.awaited().filter(pk=claim.id).update(**changes)
     if written and is_final:
-        deeds.setdefault(claim.workspace_id, []).append(
-            Deed("file.lost", "file", claim.id, code, {"attempts": claim.attempts + 1})
-        )
+        details = {"attempts": claim.attempts + 1, **_sizes(error)}
+        deeds.setdefault(claim.workspace_id, []).append(Deed("file.lost", "file", claim.id, code, details))
     if is_access:
         _pause(claim, code, deeds)
+
+
+def _sizes(error: Exception) -> dict[str, int]:
+    """What a file was refused for: the row has no place for a size that was only heard of."""
+    facts: dict[str, Any] = getattr(error, "facts", {})
+    return {name: facts[name] for name in ("size_bytes", "limit_bytes") if facts.get(name) is not None}
 
 
 def _is_hopeless(claim: Claim, error: Exception, at: datetime) -> bool:

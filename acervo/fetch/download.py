@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urljoin, urlsplit
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from acervo.base import clock
 from acervo.base.errors import Gone
 from acervo.base.http import is_allowed_private
+from acervo.fetch import limits
 from acervo.fetch.claims import Claim, Corrupt
 from acervo.keep import vault
 from acervo.providers.contract import (
@@ -29,13 +30,14 @@ CHUNK_BYTES = 256 * 1024
 SMALL_BYTES = 1024 * 1024
 """Up to this size a file is held in memory, checked, and only then written."""
 HOPS = 3
+MIME_LENGTH = 160
 URL_MARGIN = timedelta(seconds=30)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PAGES = ("text/html", "application/json", "application/xhtml+xml")
 
 
 class TooLarge(Gone):
-    """The file is larger than this installation fetches."""
+    """The file is larger than what is fetched by itself."""
 
     code = Outcome.TOO_LARGE
 
@@ -55,7 +57,16 @@ class Line:
     usage: Usage | None = None
 
 
-async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A stored file, and what two voices called it on the way."""
+
+    stored: vault.Stored
+    resolved_mime: str | None = None
+    served_mime: str | None = None
+
+
+async def download(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
     """Fetch, prove and store one file. Raises TryLater, NeedsPerson or Gone families; then nothing is stored. A host
     of the provider that leads into our own network (ForbiddenAddress) is the network's trouble: the file waits."""
     try:
@@ -67,11 +78,12 @@ async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored
     except aiohttp.ClientError as error:
         raise ProviderBusy(f"The connection failed ({type(error).__name__}).") from error
     except vault.TooLarge as error:
-        raise TooLarge() from error
+        raise TooLarge(**error.facts) from error
 
 
-async def _download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+async def _download(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
     ready = claim.announced
+    _Expected.of(claim).refuse_too_large()
     if ready.url and ready.url_expires_at and ready.url_expires_at > clock.now() + URL_MARGIN:
         try:
             return await _get(line, claim, Resolved(ready.url), place)
@@ -83,9 +95,9 @@ async def _download(line: Line, claim: Claim, place: vault.Place) -> vault.Store
     return await _get(line, claim, resolved, place)
 
 
-async def _get(line: Line, claim: Claim, resolved: Resolved, place: vault.Place) -> vault.Stored:
+async def _get(line: Line, claim: Claim, resolved: Resolved, place: vault.Place) -> Downloaded:
     expected = _Expected.of(claim, resolved)
-    expected.refuse_too_large(resolved.size_bytes)
+    expected.refuse_too_large()
     request = line.provider.download_request(resolved)
     async with await _follow(line.session, request) as response:
         line.usage = line.provider.usage(response.headers) or line.usage
@@ -93,30 +105,47 @@ async def _get(line: Line, claim: Claim, resolved: Resolved, place: vault.Place)
             head = await response.content.read(4096)
             raise line.provider.download_refusal(response.status, response.headers, head)
         _refuse_pages(response.headers, claim.announced.mime)
-        length = response.content_length
-        expected.refuse_too_large(length)
-        if length is not None and length <= SMALL_BYTES:
-            body = await response.read()
-            return await vault.store(place, body, verify=expected.verify)
-        return await vault.store(
-            place, _chunks(response), verify=expected.verify, limit_bytes=settings.ACERVO_MAX_FILE_BYTES
+        expected = expected.having_heard(response.content_length)
+        expected.refuse_too_large()
+        stored = await vault.store(
+            place, await _body(response), verify=expected.verify, limit_bytes=expected.permitted_bytes
         )
+        return Downloaded(stored, _said(resolved.mime), _said(response.headers.get("Content-Type")))
 
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """What the provider said the bytes are; both of its words count."""
+    """What the provider said the bytes are, both of its words; and how many of them may come."""
 
     sizes: frozenset[int]
     hashes: frozenset[str]
+    heard: frozenset[int]
+    """Every size that was named, the length of the answer too."""
+    kind_limit: int | None = None
+    is_lifted: bool = False
 
     @classmethod
-    def of(cls, claim: Claim, resolved: Resolved) -> _Expected:
-        sizes = {claim.announced.size_bytes, resolved.size_bytes} - {None}
-        hashes = {claim.announced.sha256, resolved.sha256} - {None}
-        return cls(frozenset(size for size in sizes if size), frozenset(text for text in hashes if text))
+    def of(cls, claim: Claim, resolved: Resolved | None = None) -> _Expected:
+        sizes = {claim.announced.size_bytes, resolved.size_bytes if resolved else None}
+        hashes = {claim.announced.sha256, resolved.sha256 if resolved else None}
+        told = frozenset(size for size in sizes if size)
+        known = frozenset(text for text in hashes if text)
+        return cls(told, known, told, claim.max_bytes, claim.is_limit_lifted)
+
+    def having_heard(self, size_bytes: int | None) -> _Expected:
+        return self if size_bytes is None else replace(self, heard=self.heard | {size_bytes})
+
+    @property
+    def permitted_bytes(self) -> int:
+        return limits.permitted_bytes(self.kind_limit, is_lifted=self.is_lifted, told=self.heard)
+
+    def refuse_too_large(self) -> None:
+        """Before a byte was asked for, or the body was."""
+        self._refuse_over(max(self.heard, default=0))
 
     def verify(self, size_bytes: int, sha256: str) -> None:
+        """Afterwards: what came is measured, whatever was said before."""
+        self._refuse_over(size_bytes)
         if any(size_bytes != size for size in self.sizes):
             raise Corrupt(f"{size_bytes} bytes arrived, others were announced.", code=Outcome.WRONG_SIZE)
         if any(sha256 != announced for announced in self.hashes):
@@ -124,9 +153,14 @@ class _Expected:
                 "The bytes that arrived have another hash than the announced.", code=Outcome.WRONG_HASH
             )
 
-    def refuse_too_large(self, size_bytes: int | None) -> None:
-        if size_bytes is not None and size_bytes > settings.ACERVO_MAX_FILE_BYTES:
-            raise TooLarge(f"{size_bytes} bytes are more than this installation fetches.")
+    def _refuse_over(self, size_bytes: int) -> None:
+        limit = self.permitted_bytes
+        if size_bytes > limit:
+            raise TooLarge(
+                f"{size_bytes} bytes are more than the {limit} that are fetched.",
+                size_bytes=size_bytes,
+                limit_bytes=limit,
+            )
 
 
 async def _follow(session: aiohttp.ClientSession, request: DownloadRequest) -> aiohttp.ClientResponse:
@@ -160,6 +194,18 @@ def _refuse_pages(headers: Mapping[str, str], announced_mime: str | None) -> Non
     served = headers.get("Content-Type", "").split(";")[0].strip().lower()
     if served in PAGES and served != (announced_mime or "").split(";")[0].strip().lower():
         raise Corrupt("A page arrived instead of the file.", code=Outcome.NOT_MEDIA)
+
+
+def _said(mime: str | None) -> str | None:
+    """Kept as it was said, as far as it can be a type: a word of the outside world goes on a row."""
+    said = "".join(letter for letter in mime or "" if " " <= letter <= "~").strip()
+    return said[:MIME_LENGTH] or None
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes | AsyncIterator[bytes]:
+    """Whole where it is small; its length is the promise of HTTP's own framing."""
+    length = response.content_length
+    return await response.read() if length is not None and length <= SMALL_BYTES else _chunks(response)
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -13,14 +13,24 @@ from django.db import connection as database
 
 from acervo.base import clock, ids
 from acervo.models import Connection
-from acervo.providers.contract import AnnouncedFile, Announcement, Capabilities
+from acervo.providers.contract import AnnouncedFile, Announcement, Capabilities, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message's row, as far as its files need it."""
+
+    id: UUID
+    is_edited: bool
+    text: str | None
+    """Of an edited one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Announced:
     """One announcement with what is needed to write it down."""
 
-    receipt_id: UUID
+    receipt_id: UUID | None
     account: Connection
     capabilities: Capabilities
     event: Announcement
@@ -29,6 +39,16 @@ class Announced:
 
 LEAST_PATIENCE = timedelta(hours=1)
 """A webhook may come days late, yet one failed try must not be the last."""
+OFFER_PATIENCE = timedelta(days=3)
+"""So long after its placeholder a file of the past may still be offered; no vendor bounds it. One that comes later
+than that is taken all the same."""
+ONBOARDING = timedelta(days=2)
+"""How long before a placeholder arrives the number may have been connected at its vendor, and a little more."""
+UNSEEN = "unseen"
+"""The type of a message we only heard of: it was taken back or changed before it came."""
+PLACEHOLDER = "media_placeholder"
+RANK = {UNSEEN: 0, PLACEHOLDER: 1}
+SEEN = 2
 Owned = Sequence[tuple[Announced, UUID]]
 """Announcements with the person each belongs to."""
 
@@ -41,19 +61,27 @@ FIND_CHATS = """
 SELECT c.connection_id, c.person_id, c.id FROM unnest(%s::uuid[], %s::uuid[]) AS w(connection_id, person_id)
 JOIN acervo_chat c USING (connection_id, person_id)
 """
-# A history placeholder becomes the message it stood for; anything else stays as first announced.
+# A message we only heard of, and then a history placeholder, become the message they stood for; anything else stays as
+# first announced. What happened to it meanwhile stays, too.
 MESSAGES = """
 INSERT INTO acervo_message (id, workspace_id, connection_id, chat_id, receipt_id, provider_id, direction, type, text,
     sent_at, reply_to, is_forwarded, extra)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[],
     %s::text[], %s::timestamptz[], %s::text[], %s::bool[], %s::text[]::jsonb[])
-ON CONFLICT (connection_id, provider_id) DO UPDATE SET type = EXCLUDED.type, text = EXCLUDED.text
-    WHERE acervo_message.type = 'media_placeholder' AND EXCLUDED.type <> 'media_placeholder'
+ON CONFLICT (connection_id, provider_id) DO UPDATE SET type = EXCLUDED.type, chat_id = EXCLUDED.chat_id,
+    sent_at = EXCLUDED.sent_at, reply_to = EXCLUDED.reply_to, is_forwarded = EXCLUDED.is_forwarded,
+    text = CASE WHEN acervo_message.extra ? 'edits' THEN acervo_message.text ELSE EXCLUDED.text END,
+    extra = EXCLUDED.extra || acervo_message.extra || CASE WHEN acervo_message.extra ? 'edits'
+        THEN jsonb_build_object('first_text', EXCLUDED.text) ELSE '{}'::jsonb END
+    WHERE acervo_message.type = 'unseen' AND EXCLUDED.type <> 'unseen'
+       OR acervo_message.type = 'media_placeholder' AND EXCLUDED.type NOT IN ('unseen', 'media_placeholder')
 """
 FIND_MESSAGES = """
-SELECT m.connection_id, m.provider_id, m.id FROM unnest(%s::uuid[], %s::text[]) AS w(connection_id, provider_id)
+SELECT m.connection_id, m.provider_id, m.id, m.extra ? 'edits', CASE WHEN m.extra ? 'edits' THEN m.text END
+FROM unnest(%s::uuid[], %s::text[]) AS w(connection_id, provider_id)
 JOIN acervo_message m USING (connection_id, provider_id)
 """
+# A file without an id (announced by the history, or lost at the provider) gets it from whoever tells it first.
 FILES = """
 INSERT INTO acervo_mediafile (id, workspace_id, connection_id, chat_id, person_id, message_id, position, direction, kind,
     provider_id, announced_mime, announced_sha256, announced_bytes, file_name, caption, sent_at, received_at, url,
@@ -63,13 +91,19 @@ SELECT u.*, 0, 0, false, false, now() FROM unnest(%s::uuid[], %s::uuid[], %s::uu
     %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
     %s::text[], %s::timestamptz[], %s::timestamptz[]) u
-ON CONFLICT (message_id, position) DO NOTHING
-RETURNING id, gone_at
+ON CONFLICT (message_id, position) DO UPDATE SET kind = EXCLUDED.kind, provider_id = EXCLUDED.provider_id,
+    chat_id = EXCLUDED.chat_id, person_id = EXCLUDED.person_id, announced_mime = EXCLUDED.announced_mime,
+    announced_sha256 = EXCLUDED.announced_sha256, announced_bytes = EXCLUDED.announced_bytes,
+    file_name = EXCLUDED.file_name, caption = EXCLUDED.caption, sent_at = EXCLUDED.sent_at, url = EXCLUDED.url,
+    url_expires_at = EXCLUDED.url_expires_at, fetch_before = EXCLUDED.fetch_before, due_at = EXCLUDED.due_at,
+    refusal = EXCLUDED.refusal, refused_at = EXCLUDED.refused_at, gone_at = EXCLUDED.gone_at, changed_at = now()
+    WHERE acervo_mediafile.provider_id = '' AND EXCLUDED.provider_id <> '' AND acervo_mediafile.stored_at IS NULL
+RETURNING id, gone_at, provider_id
 """
 
 
 def write(workspace_id: UUID, owned: Owned) -> list[UUID]:
-    """Chats, messages and files of these announcements. Returns the files that are new and can still be had.
+    """Chats, messages and files of these announcements. Returns the files that can be fetched since now.
     Rows go in the order of their keys, so that two writers wait for each other instead of locking crosswise."""
     if not owned:
         return []
@@ -89,23 +123,28 @@ def _write_chats(cursor: Any, workspace_id: UUID, owned: Owned) -> dict[tuple[UU
 
 def _write_messages(
     cursor: Any, workspace_id: UUID, owned: Owned, chats: dict[tuple[UUID, UUID], UUID]
-) -> dict[tuple[UUID, str], UUID]:
+) -> dict[tuple[UUID, str], _Message]:
     rows: dict[tuple[UUID, str], tuple[Any, ...]] = {}
     for item, person in owned:
         event, account = item.event, item.account
         key = (account.pk, event.message_id[:256])
         known = rows.get(key)
-        if known is not None and known[7] != "media_placeholder":
+        if known is not None and _rank(known[7]) >= _rank(event.type):
             continue
+        extra = {**event.extra, "group_id": event.group_id} if event.group_id else dict(event.extra)
         rows[key] = (
             ids.new(), workspace_id, account.pk, chats[(account.pk, person)], item.receipt_id, key[1],
             event.direction.value, event.type[:32], event.text, event.sent_at,
-            event.reply_to[:256] if event.reply_to else None, event.is_forwarded, json.dumps(dict(event.extra)),
+            event.reply_to[:256] if event.reply_to else None, event.is_forwarded, json.dumps(extra),
         )  # fmt: skip
     ordered = sorted(rows.items())
     cursor.execute(MESSAGES, _columns([row for _, row in ordered]))
     cursor.execute(FIND_MESSAGES, _columns([key for key, _ in ordered]))
-    return {(connection, provider_id): message for connection, provider_id, message in cursor.fetchall()}
+    return {(row[0], row[1]): _Message(*row[2:]) for row in cursor.fetchall()}
+
+
+def _rank(type_: str) -> int:
+    return RANK.get(type_, SEEN)
 
 
 def _write_files(
@@ -113,27 +152,39 @@ def _write_files(
     workspace_id: UUID,
     owned: Owned,
     chats: dict[tuple[UUID, UUID], UUID],
-    messages: dict[tuple[UUID, str], UUID],
+    messages: dict[tuple[UUID, str], _Message],
 ) -> list[UUID]:
     rows: dict[tuple[UUID, int], tuple[Any, ...]] = {}
     for item, person in owned:
         message = messages[(item.account.pk, item.event.message_id[:256])]
-        place = (workspace_id, item.account.pk, chats[(item.account.pk, person)], person, message)
+        caption = message.text if message.is_edited else item.event.text
+        place = (workspace_id, item.account.pk, chats[(item.account.pk, person)], person, message.id)
         for position, file in enumerate(item.event.files):
-            rows.setdefault((message, position), (ids.new(), *place, position, *_facts(item, file)))
+            key = (message.id, position)
+            if key not in rows or (file.provider_id and not rows[key][9]):
+                rows[key] = (ids.new(), *place, position, *_facts(item, file, caption))
     if not rows:
         return []
     cursor.execute(FILES, _columns([row for _, row in sorted(rows.items())]))
-    return [pk for pk, gone_at in cursor.fetchall() if gone_at is None]
+    return [pk for pk, gone_at, provider_id in cursor.fetchall() if gone_at is None and provider_id]
 
 
-def _facts(item: Announced, file: AnnouncedFile) -> tuple[Any, ...]:
-    event, lost_at = item.event, item.received_at if file.refusal else None
+def _facts(item: Announced, file: AnnouncedFile, caption: str | None) -> tuple[Any, ...]:
+    event, refusal, before, due_at = item.event, file.refusal, fetch_before(item), item.received_at
+    if file.is_placeholder:
+        before = due_at = item.received_at + OFFER_PATIENCE
+        refusal = Outcome.EXPIRED if _is_never_offered(item) else None
+    lost_at = item.received_at if refusal else None
     return (
         event.direction.value, file.kind.value, file.provider_id[:256], _clip(file.mime, 160), file.sha256,
-        file.size_bytes, _clip(file.file_name, 512), event.text, event.sent_at, item.received_at, file.url,
-        file.url_expires_at, fetch_before(item), item.received_at, file.refusal, lost_at, lost_at,
+        file.size_bytes, _clip(file.file_name, 512), caption, event.sent_at, item.received_at, file.url,
+        file.url_expires_at, before, due_at, refusal, lost_at, lost_at,
     )  # fmt: skip
+
+
+def _is_never_offered(item: Announced) -> bool:
+    offered = item.capabilities.history_files
+    return offered is not None and item.event.sent_at < item.received_at - offered - ONBOARDING
 
 
 def fetch_before(item: Announced) -> datetime:

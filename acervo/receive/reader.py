@@ -14,7 +14,7 @@ from django.db.models import F, Func, IntegerField
 from acervo.base import clock
 from acervo.base.sealed import SealedElsewhere
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, Message, Receipt
+from acervo.models import AuditEntry, Connection, Deed, Receipt
 from acervo.providers.contract import (
     AccountEvent,
     Announcement,
@@ -29,6 +29,7 @@ from acervo.providers.contract import (
 )
 from acervo.receive.announced import Announced, write
 from acervo.receive.people import Nobody, Register, keys
+from acervo.receive.withdrawn import Withdrawal, withdraw
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class _Batch:
     workspace_id: UUID
     announced: list[Announced] = field(default_factory=list)
     identity_changes: list[IdentityChange] = field(default_factory=list)
-    revocations: list[tuple[Connection, Revocation]] = field(default_factory=list)
+    withdrawals: list[Withdrawal] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
 
 
@@ -75,6 +76,20 @@ def drain(limit: int = BATCH) -> Drained:
             "receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__}
         )
         return _read_singly(receipts)
+
+
+def write_reading(connection: Connection, reading: Reading) -> list[UUID]:
+    """Facts that came by no webhook, such as a provider's own list. What was told before changes nothing. Returns the
+    files announced for the first time. Must run inside a transaction."""
+    batch = _Batch(connection.workspace_id)
+    source = Receipt(id=None, received_at=clock.now())
+    unread = [*reading.unread, *_sort_events(source, connection, reading, _Adapters(), batch)]
+    new_files = _write(batch, defaultdict(list))
+    if batch.deeds:
+        AuditEntry.objects.record(connection.workspace_id, by="system:reader", deeds=batch.deeds)
+    if unread:
+        log.warning("reading.unread", extra={"connection": str(connection.pk), "parts": len(unread)})
+    return new_files
 
 
 def _take(limit: int) -> list[Receipt]:
@@ -113,14 +128,14 @@ def _read_singly(receipts: list[Receipt]) -> Drained:
 def _read_all(receipts: list[Receipt]) -> Drained:
     adapters = _Adapters()
     batches: dict[UUID, _Batch] = {}
-    unread: dict[UUID, list[Unread]] = {}
+    unread: dict[UUID | None, list[Unread]] = {}
     for receipt in receipts:
         batch = batches.setdefault(receipt.workspace_id, _Batch(receipt.workspace_id))
         unread[receipt.pk] = _sort(receipt, adapters, batch)
     new_files: list[UUID] = []
     deeds: dict[UUID, list[Deed]] = {}
     for workspace_id, batch in sorted(batches.items()):
-        new_files += _write(batch)
+        new_files += _write(batch, unread)
         deeds[workspace_id] = batch.deeds
     _mark_read(receipts, unread)
     _touch(receipts)
@@ -167,7 +182,7 @@ def _sort(receipt: Receipt, adapters: _Adapters, batch: _Batch) -> list[Unread]:
     connection = adapters.connection(receipt)
     try:
         reading = adapters.provider(connection).read(
-            Webhook(method="POST", headers=receipt.headers, body=bytes(receipt.body))
+            Webhook("POST", receipt.headers, bytes(receipt.body), received_at=receipt.received_at)
         )
     except UnreadableWebhook as error:
         return [Unread("", "webhook", str(error))]
@@ -203,7 +218,10 @@ def _sort_events(
             else:
                 unread.append(Unread("", event.type, "no sender"))
         elif isinstance(event, Revocation):
-            batch.revocations.append((account, event))
+            item = Withdrawal(receipt.pk, account, capabilities, event, receipt.received_at)
+            batch.withdrawals.append(item)
+            if (heard_of := item.heard_of()) is not None:
+                batch.announced.append(heard_of)
     return unread
 
 
@@ -212,7 +230,7 @@ def _account_deed(connection: Connection, event: AccountEvent) -> Deed:
     return Deed("account.event", "connection", connection.pk, event.type[:200], details)
 
 
-def _write(batch: _Batch) -> list[UUID]:
+def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]]) -> list[UUID]:
     changes = batch.identity_changes
     register = Register.load(
         batch.workspace_id,
@@ -228,30 +246,14 @@ def _write(batch: _Batch) -> list[UUID]:
     new_files = write(
         batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
     )
-    batch.deeds += _revoke(batch.revocations)
+    deeds, unknown = withdraw(batch.withdrawals)
+    batch.deeds += deeds
+    for item in unknown:  # it stays on its receipt, and can be read again once the message is here
+        unread[item.receipt_id].append(Unread("", "withdrawal", "its message is not known yet"))
     return new_files
 
 
-def _revoke(revocations: list[tuple[Connection, Revocation]]) -> list[Deed]:
-    """The sender took a message back or changed it. What then happens to files is policy, not ours."""
-    deeds: list[Deed] = []
-    for account, event in revocations:
-        found = Message.objects.filter(
-            connection=account, provider_id=event.message_id[:256], revoked_at=None
-        )
-        row = found.first()
-        if row is None:
-            continue
-        if event.edited is None:
-            found.update(revoked_at=event.at)
-            deeds.append(Deed("message.revoked", "message", row.pk))
-        elif event.edited.text is not None:
-            found.update(text=event.edited.text)
-            deeds.append(Deed("message.edited", "message", row.pk))
-    return deeds
-
-
-def _mark_read(receipts: list[Receipt], unread: dict[UUID, list[Unread]]) -> None:
+def _mark_read(receipts: list[Receipt], unread: dict[UUID | None, list[Unread]]) -> None:
     at = clock.now()
     whole = [receipt.pk for receipt in receipts if not unread.get(receipt.pk)]
     Receipt.objects.filter(pk__in=whole).update(read_at=at, unread=[])

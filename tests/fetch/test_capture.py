@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from acervo.base.http import ForbiddenAddress
 from acervo.fetch import breaker, capture, claims
 from acervo.fetch import download as downloading
 from acervo.fetch.claims import Claim, Failed, Kept
-from acervo.fetch.download import Line
+from acervo.fetch.download import Downloaded, Line, TooLarge
 from acervo.govern import connections
 from acervo.keep import vault
 from acervo.models import Connection, MediaFile, Workspace
@@ -26,7 +27,7 @@ from acervo.providers.contract import Outcome, ProviderBusy, Usage
 from tests.conftest import make_connection, make_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Download = Callable[[Line, Claim, vault.Place], Awaitable[vault.Stored]]
+Download = Callable[[Line, Claim, vault.Place], Awaitable[Downloaded]]
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Download], None]:
     return lambda instead: monkeypatch.setattr(capture, "download", instead)
 
 
-async def at_once(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
-    return await vault.store(place, b"a note")
+async def at_once(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
+    return Downloaded(await vault.store(place, b"a note"))
 
 
 async def capture_due() -> int:
@@ -61,10 +62,10 @@ async def test_a_number_whose_secrets_do_not_open_stops_no_other(
 async def test_a_running_loop_notices_a_new_token(connection: Connection, downloads: Any) -> None:
     seen: list[str] = []
 
-    async def reconnects(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    async def reconnects(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
         seen.append(line.provider._credentials.secrets["token"])  # type: ignore[attr-defined]
         await in_thread(connections.reconnect, connection, {"token": f"token-{len(seen)}"}, "test")
-        return await vault.store(place, b"a note")
+        return Downloaded(await vault.store(place, b"a note"))
 
     downloads(reconnects)
     for _ in range(2):
@@ -86,9 +87,9 @@ async def test_claims_are_renewed_again_after_the_database_failed_once(
         renew(pks)
         loop.call_soon_threadsafe(renewed.set)
 
-    async def until_renewed(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    async def until_renewed(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
         await asyncio.wait_for(renewed.wait(), 10)
-        return await vault.store(place, b"a note")
+        return Downloaded(await vault.store(place, b"a note"))
 
     monkeypatch.setattr(claims, "LEASE_S", 0.3)
     monkeypatch.setattr(claims, "renew", fails_first)
@@ -102,7 +103,7 @@ async def test_downloads_end_with_the_loop_that_waited_for_them(
 ) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def endless(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    async def endless(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -122,7 +123,7 @@ async def test_downloads_end_with_the_loop_that_waited_for_them(
 async def test_a_provider_host_that_leads_inside_is_the_networks_trouble_and_costs_no_file(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def inside(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    async def inside(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
         raise ForbiddenAddress
 
     monkeypatch.setattr(downloading, "_download", inside)
@@ -166,3 +167,22 @@ def test_a_number_told_to_wait_rests_as_a_whole_and_no_late_success_ends_it(conn
 def test_a_rest_never_outlasts_the_shortest_lives_of_files(connection: Connection) -> None:
     day = ProviderBusy(after_s=86_400, code=Outcome.RATE_LIMITED)
     assert note(connection, day) <= breaker.LONGEST_REST_S
+
+
+def test_a_file_over_its_limit_says_nothing_about_the_number(connection: Connection) -> None:
+    assert note(connection, *[TooLarge() for _ in range(breaker.STRAINED_AFTER * 2)]) == 0
+    assert (connection.last_refusal, connection.failures) == (None, [])
+    assert (
+        note(connection, *[ProviderBusy(code=Outcome.TIMED_OUT) for _ in range(breaker.STRAINED_AFTER)]) > 0
+    )
+
+
+def test_a_number_with_a_budget_of_failures_spends_none_on_our_own_limits(connection: Connection) -> None:
+    strict = SimpleNamespace(capabilities=SimpleNamespace(download_failures_per_hour=3))
+    for error, rests in ((TooLarge(), False), (ProviderBusy(), True)):
+        make_file(connection)
+        (claim,) = claims.claim(1)
+        with transaction.atomic():
+            breaker.note([Failed(claim, error)] * 5, {connection.pk: strict}, {})  # type: ignore[dict-item]
+        connection.refresh_from_db()
+        assert (connection.breaker_open_until is not None) is rests

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 
 from acervo.fetch import capture
 from acervo.fetch.claims import Claim
-from acervo.fetch.download import Line
+from acervo.fetch.download import Downloaded, Line
 from acervo.keep import vault
 from acervo.models import Connection, MediaFile
 from tests.conftest import make_file
@@ -23,10 +23,10 @@ def dripping(monkeypatch: pytest.MonkeyPatch) -> dict[str, asyncio.Event]:
     """The downloads of these files, by their id at the provider, end only when their event is set."""
     held: dict[str, asyncio.Event] = {}
 
-    async def download(line: Line, claim: Claim, place: vault.Place) -> vault.Stored:
+    async def download(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
         if event := held.get(claim.announced.provider_id):
             await event.wait()
-        return await vault.store(place, b"a note")
+        return Downloaded(await vault.store(place, b"a note"))
 
     monkeypatch.setattr(capture, "download", download)
     return held

@@ -1,0 +1,63 @@
+"""Webhooks that never came: where a provider keeps a list of what it received, it is read by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import aiohttp
+from django.db import transaction
+
+from acervo.base import clock
+from acervo.base.database import in_thread
+from acervo.keep import credentials
+from acervo.models import Connection
+from acervo.providers.contract import Reading
+from acervo.providers.recovery import Recovers
+from acervo.receive.reader import write_reading
+
+OVERLAP: Final = timedelta(hours=1)
+"""Read once more each time: a list may show a message later than others that are younger."""
+FIRST_LOOK: Final = timedelta(days=1)
+"""How far back the first look goes."""
+LOOKED_AT: Final = "list_read_at"
+"""In `Connection.options`: when the list was last read to its end."""
+
+OnNew = Callable[[], None]
+"""Called inside the transaction that writes files nobody had told of: they are to be captured."""
+
+
+async def recover(connection: Connection, session: aiohttp.ClientSession, on_new: OnNew) -> int:
+    """Read the list of one provider account since the last look; returns how many files no webhook had told.
+    Safe to run twice. Raises AccessLost and ProviderBusy; then the same stretch is read again next time."""
+    provider = await in_thread(credentials.provider, connection)
+    if not isinstance(provider, Recovers):
+        return 0
+    began_at = clock.now()
+    found = 0
+    async for reading in provider.missed(session, _since(connection, began_at)):
+        found += await in_thread(_write, connection, reading, on_new)
+    await in_thread(_remember, connection.pk, began_at)
+    return found
+
+
+def _since(connection: Connection, at: datetime) -> datetime:
+    looked_at = connection.options.get(LOOKED_AT)
+    return datetime.fromisoformat(looked_at) - OVERLAP if looked_at else at - FIRST_LOOK
+
+
+def _write(connection: Connection, reading: Reading, on_new: OnNew) -> int:
+    with transaction.atomic():
+        new_files = write_reading(connection, reading)
+        if new_files:
+            on_new()
+    return len(new_files)
+
+
+def _remember(pk: UUID, at: datetime) -> None:
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).get(pk=pk)
+        options: dict[str, Any] = {**row.options, LOOKED_AT: at.isoformat()}
+        Connection.objects.filter(pk=pk).update(options=options)
