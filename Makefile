@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# The whole suite runs on as many processes as there are cores, each with a database of its own; a part of it on one.
+EVERYTHING := -n auto --maxprocesses 4 --dist worksteal
+
 # What checks and a developer's server write of their own (keys, a database) stays inside this folder.
 HERE := $(CURDIR)/.dev
 
@@ -28,8 +31,8 @@ demo: $(READY)
 	@$(BIN)/acervo demo $(ARGS)
 
 test: $(READY)
-	@sh ground/tools.sh ffmpeg libmagic chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@sh ground/tools.sh ffmpeg libmagic chromium clamd
+	@$(BIN)/python -m pytest $(or $(ARGS),$(EVERYTHING))
 
 check: export ACERVO_DATA_DIR := $(HERE)
 check: export ACERVO_LOG_LEVEL := ERROR
@@ -55,7 +58,7 @@ dev: $(READY)
 	@ACERVO_DEBUG=true ACERVO_DATA_DIR="$(HERE)" $(BIN)/acervo serve $(ARGS)
 
 coverage: $(READY)
-	@sh ground/tools.sh ffmpeg libmagic chromium
+	@sh ground/tools.sh ffmpeg libmagic chromium clamd
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 settings: $(READY)

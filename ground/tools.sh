@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the named tools when they are missing: ffmpeg, libmagic, chromium, pythonX.Y-venv. Says so in one line;
+# Installs the named tools when they are missing: ffmpeg, libmagic, chromium, clamd, pythonX.Y-venv. Says so in one line;
 # what it cannot install it names in one sentence with the command that does.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,6 +9,8 @@ has() {
         ffmpeg) command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null ;;
         libmagic) .venv/bin/python -c "import magic" 2>/dev/null ;;
         chromium) has_chromium ;;
+        # The scanner's program only: tests give it a signature of their own, and start no service.
+        clamd) command -v clamd >/dev/null || [ -x /usr/sbin/clamd ] ;;
         python*-venv) "${1%-venv}" -c "import ensurepip, venv" 2>/dev/null ;;
     esac
 }
@@ -24,7 +26,7 @@ has_chromium() {
     return 1
 }
 
-apt_name() { case "$1" in libmagic) echo libmagic1 ;; *) echo "$1" ;; esac; }
+apt_name() { case "$1" in libmagic) echo libmagic1 ;; clamd) echo clamav-daemon ;; *) echo "$1" ;; esac; }
 
 by_apt() {
     root=""
@@ -44,6 +46,7 @@ by_brew() {
     echo "Installing $1 (brew)"
     case "$1" in
         chromium) brew install --quiet --cask google-chrome ;;
+        clamd) brew install --quiet clamav ;;
         *) brew install --quiet "$1" ;;
     esac
 }
@@ -52,7 +55,11 @@ cure() {
     if command -v apt-get >/dev/null; then
         echo "sudo apt-get install $(apt_name "$1")"
     elif command -v brew >/dev/null; then
-        if [ "$1" = chromium ]; then echo "brew install --cask google-chrome"; else echo "brew install $1"; fi
+        case "$1" in
+            chromium) echo "brew install --cask google-chrome" ;;
+            clamd) echo "brew install clamav" ;;
+            *) echo "brew install $1" ;;
+        esac
     else
         echo "the package manager of your system"
     fi
@@ -71,6 +78,10 @@ for tool in "$@"; do
     if has "$tool" || install "$tool"; then continue; fi
     if [ "$tool" = chromium ] && [ "${BROWSER_TESTS:-}" != required ]; then
         echo "The browser tests will be skipped: Chromium is missing and could not be installed; this does it: $(cure "$tool")"
+        continue
+    fi
+    if [ "$tool" = clamd ] && [ "${CLAMD_TESTS:-}" != required ]; then
+        echo "The tests with a real malware scanner will be skipped: clamd is missing and could not be installed; this does it: $(cure "$tool")"
         continue
     fi
     echo "$tool is missing and could not be installed; this does it: $(cure "$tool")" >&2

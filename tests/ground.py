@@ -10,6 +10,7 @@ import base64
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,7 +29,10 @@ os.environ |= {
     "DJANGO_SETTINGS_MODULE": "acervo.settings",
 }
 
-if "DATABASE_URL" not in os.environ:
+# Who only hands tests out to other processes (pytest -n) needs no database; each of those brings its own.
+HANDS_OUT = "-n" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ
+
+if "DATABASE_URL" not in os.environ and not HANDS_OUT:
     from acervo.base.postgres import EmbeddedPostgres
 
     _postgres = EmbeddedPostgres(DATA_DIR)

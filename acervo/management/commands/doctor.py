@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,10 +22,13 @@ from acervo.crms.contract import CrmError
 from acervo.keep import credentials, storage
 from acervo.management.command import AcervoCommand, wait_for
 from acervo.models import Connection, Purpose, Workspace
-from acervo.prepare import isolation
+from acervo.prepare import isolation, scan
+from acervo.prepare.clamd import Scanner
+from acervo.prepare.isolation import MIB
 
 TOOL_TIMEOUT_S = 20
 CLOCK_TOLERANCE = timedelta(seconds=30)
+SIGNATURES_LIVE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Finding:
 
 
 class Command(AcervoCommand):
-    help = "Check database, storage, tools, isolation, clock, keys and every connection. Exit code 1 when one is not well."
+    help = "Check database, storage, tools, isolation, scanner, clock, keys and every connection. Exit code 1 when one is not well."
 
     def work(self, options: dict[str, Any]) -> None:
         findings = list(examine())
@@ -58,6 +61,7 @@ def examine() -> Iterator[Finding]:
             _("Install ffmpeg, or name it in ACERVO_FFMPEG and ACERVO_FFPROBE."),
         )
     yield _isolation()
+    yield from _scanner()
     if database.is_well:
         yield _tried("clock", _clock, _("Synchronise this machine's clock (NTP)."))
         yield _tried(
@@ -117,6 +121,57 @@ def _isolation() -> Finding:
     return Finding(
         "isolation", is_well, words, _("Use a Linux kernel of 5.13 or newer with Landlock switched on.")
     )
+
+
+def _scanner() -> Iterator[Finding]:
+    """Whether it answers, takes the largest file we fetch, and knows what is new."""
+    scanner = scan.scanner()
+    if scanner is None:
+        yield Finding("scanner", True, _("off: files are not scanned for malware"))
+        return
+    answers = _tried(
+        "scanner",
+        partial(_engine, scanner),
+        _("Start clamd, or correct ACERVO_CLAMD. Files are held until then."),
+    )
+    yield answers
+    if answers.is_well:
+        yield _tried(
+            "scanner size",
+            partial(_takes_the_largest, scanner),
+            _("Raise StreamMaxLength, MaxFileSize and MaxScanSize in clamd.conf above ACERVO_MAX_FILE_MB."),
+        )
+        yield _tried("scanner signatures", partial(_signatures, scanner), _("Look after freshclam."))
+
+
+def _engine(scanner: Scanner) -> str:
+    return wait_for(scanner.engine()).name
+
+
+def _takes_the_largest(scanner: Scanner) -> str:
+    infection = wait_for(scanner.infection(_zeros(settings.ACERVO_MAX_FILE_BYTES)))
+    if infection is not None:
+        raise OSError(_("it takes harmless bytes of the largest size for %s") % infection)
+    return _("takes files of %d MB") % (settings.ACERVO_MAX_FILE_BYTES // MIB)
+
+
+async def _zeros(size_bytes: int) -> AsyncIterator[bytes]:
+    piece = bytes(MIB)
+    for start in range(0, size_bytes, MIB):
+        yield piece[: size_bytes - start]
+
+
+def _signatures(scanner: Scanner) -> str:
+    engine = wait_for(scanner.engine())
+    if engine.signatures_at is None:
+        return _("a database of your own, without a date")
+    age = clock.now() - engine.signatures_at
+    if age > SIGNATURES_LIVE:
+        raise OSError(_("the signatures are %d days old") % age.days)
+    return _("number %(number)d, %(days)d days old") % {
+        "number": engine.signatures or 0,
+        "days": max(age.days, 0),
+    }
 
 
 def _clock() -> str:
