@@ -1,4 +1,4 @@
-"""Connections' secrets: sealed in the row, opened only to build the adapter that needs them."""
+"""Secrets of connections and engines: sealed in the row, opened only to build the adapter that needs them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from uuid import UUID
 
 from django.conf import settings
 
-from acervo import crms, providers
+from acervo import crms, providers, transcribers
 from acervo.base import sealed
 from acervo.crms.contract import Connector, CrmCredentials
-from acervo.models import Connection
+from acervo.models import Connection, Transcriber
 from acervo.providers.contract import Credentials, Provider
+from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
 
 if TYPE_CHECKING:
     import httpx
@@ -55,6 +56,29 @@ def connector(connection: Connection, http: httpx.AsyncClient) -> Connector:
     )
 
 
+def seal_engine_secrets(workspace_id: UUID, secrets: Mapping[str, str]) -> bytes:
+    """Bound to the workspace, as above to the connection."""
+    return sealed.seal(_master_key(), json.dumps(dict(secrets)).encode(), _engine_bond(workspace_id))
+
+
+def open_engine_secrets(transcriber: Transcriber) -> dict[str, str]:
+    """Empty for an engine without any. Raises `sealed.SealedElsewhere`, as above."""
+    if transcriber.sealed_secrets is None:
+        return {}
+    bond = _engine_bond(transcriber.workspace_id)
+    raw = sealed.unseal(_master_key(), bytes(transcriber.sealed_secrets), bond)
+    opened: dict[str, str] = json.loads(raw)
+    return opened
+
+
+def engine(transcriber: Transcriber, surroundings: Surroundings) -> Engine:
+    """The engine a workspace lets listen."""
+    settings = EngineSettings(
+        model=transcriber.model, api_base=transcriber.api_base, secrets=open_engine_secrets(transcriber)
+    )
+    return transcribers.get(transcriber.engine)(settings, surroundings)
+
+
 def _master_key() -> sealed.NamedKey:
     return sealed.NamedKey(settings.ACERVO_MASTER_KEY_ID, settings.ACERVO_MASTER_KEY)
 
@@ -66,3 +90,7 @@ def _named_hosts(api_base: str | None) -> tuple[str, ...]:
 
 def _bond(connection_id: UUID) -> bytes:
     return f"connection/{connection_id}".encode()
+
+
+def _engine_bond(workspace_id: UUID) -> bytes:
+    return f"transcriber/{workspace_id}".encode()

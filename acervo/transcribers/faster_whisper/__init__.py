@@ -1,0 +1,1 @@
+"""Whisper models on this machine, by the package faster-whisper."""
