@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Final
 from uuid import UUID
@@ -12,20 +12,19 @@ from uuid import UUID
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from acervo.base import ids
 from acervo.models import Connection, Kind, Person
 from acervo.organise import search
-from acervo.organise.search import Cursor, Wish
+from acervo.organise.address import PERIOD, RECENT, Asked, begin_of
+from acervo.organise.search import Cursor
 from acervo.web import words
 from acervo.web.cards import Card, card, with_facts
 from acervo.web.guards import MemberRequest, for_members
 from acervo.web.tags import written_day
 
-RECENT: Final = {"today": 0, "7d": 6, "30d": 29}
 MAX_CHANNELS: Final = 20
 
 
@@ -70,55 +69,27 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The query string, read once. What it says wrongly does not narrow."""
+    """The query string as the member may ask it, and how its parts are shown."""
 
     asked: QueryDict
-    text: str
-    kinds: tuple[str, ...]
-    recent: str
-    first: date | None
-    last: date | None
+    parts: Asked
     person: Person | None
     channels: tuple[Connection, ...]
-    crm: tuple[str, ...]
-    capture: tuple[str, ...]
 
     @classmethod
     def read(cls, asked: QueryDict, *, channels: Sequence[Connection], person: Person | None) -> Filters:
-        recent = asked.get("received", "")
-        is_period = recent == "period" or not recent
-        return cls(
-            asked=asked,
-            text=asked.get("q", "").strip()[:200],
-            kinds=_known(asked, "kind", Kind.values),
-            recent=recent if recent in RECENT or recent == "period" else "",
-            first=_day(asked.get("from", "")) if is_period else None,
-            last=_day(asked.get("to", "")) if is_period else None,
-            person=person,
-            channels=tuple(
-                channel for channel in channels if ids.text(channel.pk) in asked.getlist("channel")
-            ),
-            crm=_known(asked, "crm", search.CRM_STATES),
-            capture=_known(asked, "capture", search.CAPTURE_STATES),
+        parts = Asked.read(asked)
+        chosen = tuple(channel for channel in channels if channel.pk in parts.channels)
+        own = replace(
+            parts,
+            person_id=person.pk if person else None,
+            channels=tuple(channel.pk for channel in chosen),
         )
+        return cls(asked, own, person, chosen)
 
     @property
-    def wish(self) -> Wish:
-        since = (
-            begin_of(timezone.localdate() - timedelta(days=RECENT[self.recent]))
-            if self.recent in RECENT
-            else None
-        )
-        return Wish(
-            text=self.text,
-            kinds=self.kinds,
-            since=since or (begin_of(self.first) if self.first else None),
-            before=begin_of(self.last + timedelta(days=1)) if self.last else None,
-            person_id=self.person.pk if self.person else None,
-            channels=tuple(channel.pk for channel in self.channels),
-            crm=self.crm,
-            capture=self.capture,
-        )
+    def text(self) -> str:
+        return self.parts.text
 
     @property
     def is_list(self) -> bool:
@@ -130,17 +101,18 @@ class Filters:
 
     @property
     def chips(self) -> list[Chip]:
+        parts = self.parts
         found = [
-            Chip(_("Type"), words.KINDS[kind], self.address(without=("kind", kind))) for kind in self.kinds
+            Chip(_("Type"), words.KINDS[kind], self.address(without=("kind", kind))) for kind in parts.kinds
         ]
-        if self.recent in RECENT:
+        if parts.recent in RECENT:
             found.append(
-                Chip(_("Received"), _recent_words()[self.recent], self.address(without=("received", None)))
+                Chip(_("Received"), _recent_words()[parts.recent], self.address(without=("received", None)))
             )
-        if self.first:
-            found.append(Chip(_("From"), written_day(self.first), self.address(without=("from", None))))
-        if self.last:
-            found.append(Chip(_("To"), written_day(self.last), self.address(without=("to", None))))
+        if parts.first:
+            found.append(Chip(_("From"), written_day(parts.first), self.address(without=("from", None))))
+        if parts.last:
+            found.append(Chip(_("To"), written_day(parts.last), self.address(without=("to", None))))
         if self.person:
             found.append(
                 Chip(
@@ -154,11 +126,11 @@ class Filters:
                 Chip(_("Channel"), channel.name, self.address(without=("channel", ids.text(channel.pk))))
             )
         found += [
-            Chip(_("In the CRM"), words.CRM_STATES[s], self.address(without=("crm", s))) for s in self.crm
+            Chip(_("In the CRM"), words.CRM_STATES[s], self.address(without=("crm", s))) for s in parts.crm
         ]
         found += [
             Chip(_("Capture"), words.CAPTURE_STATES[s], self.address(without=("capture", s)))
-            for s in self.capture
+            for s in parts.capture
         ]
         return found
 
@@ -189,7 +161,7 @@ def library(request: MemberRequest) -> HttpResponse:
     )
     filters = Filters.read(request.GET, channels=channels, person=_person(request))
     after, down_to = place_of(request.GET.get("after")), place_of(request.GET.get("down_to"))
-    files = with_facts(search.found(request.user, filters.wish))
+    files = with_facts(search.found(request.user, filters.parts.wish))
     page = search.page(files, after=after, down_to=down_to)
     found = {
         "filters": filters,
@@ -209,7 +181,7 @@ def library(request: MemberRequest) -> HttpResponse:
         return render(request, "_library_newest.html", found | {"total": search.total(files)})
     since = {name: begin_of(timezone.localdate() - timedelta(days=back)) for name, back in RECENT.items()}
     counts = search.count(
-        request.user, filters.wish, since=since, channels=[channel.pk for channel in channels]
+        request.user, filters.parts.wish, since=since, channels=[channel.pk for channel in channels]
     )
     found |= {"counts": counts, "facets": _facets(filters, counts, channels)}
     is_swap = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
@@ -230,11 +202,6 @@ def days(found: Iterable[Card], *, continued: datetime | None = None, has_more: 
     ]
 
 
-def begin_of(day: date) -> datetime:
-    """Midnight, in the reader's time zone."""
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 def _facets(
     filters: Filters, counts: search.Counts, channels: Sequence[Connection]
 ) -> dict[str, list[Option]]:
@@ -247,26 +214,30 @@ def _facets(
                 kind,
                 words.KINDS[kind],
                 counts.kinds[kind],
-                kind in filters.kinds,
+                kind in filters.parts.kinds,
                 words.KIND_ICONS[kind],
             )
             for kind in Kind.values
         ],
         "recent": [
-            Option("received", "", _("Any time"), None, not filters.recent),
+            Option("received", "", _("Any time"), None, not filters.parts.recent),
             *(
-                Option("received", name, recent[name], counts.since[name], filters.recent == name)
+                Option("received", name, recent[name], counts.since[name], filters.parts.recent == name)
                 for name in RECENT
             ),
-            Option("received", "period", _("Period"), None, filters.recent == "period"),
+            Option("received", PERIOD, _("Period"), None, filters.parts.recent == PERIOD),
         ],
         "crm": [
-            Option("crm", state, words.CRM_STATES[state], counts.crm[state], state in filters.crm)
+            Option("crm", state, words.CRM_STATES[state], counts.crm[state], state in filters.parts.crm)
             for state in search.CRM_STATES
         ],
         "capture": [
             Option(
-                "capture", state, words.CAPTURE_STATES[state], counts.capture[state], state in filters.capture
+                "capture",
+                state,
+                words.CAPTURE_STATES[state],
+                counts.capture[state],
+                state in filters.parts.capture,
             )
             for state in search.CAPTURE_STATES
         ],
@@ -285,17 +256,6 @@ def _facets(
 
 def _recent_words() -> dict[str, str]:
     return {"today": _("Today"), "7d": _("Last 7 days"), "30d": _("Last 30 days")}
-
-
-def _known(asked: QueryDict, name: str, allowed: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value for value in allowed if value in asked.getlist(name))
-
-
-def _day(value: str) -> date | None:
-    try:
-        return parse_date(value)
-    except ValueError:
-        return None
 
 
 def place_of(value: str | None) -> Cursor | None:
