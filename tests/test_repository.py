@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from django.apps import apps
 from pytest_socket import SocketConnectBlockedError
 
 import acervo
-from acervo import crms, providers
+from acervo import crms, providers, transcribers
 from acervo.base.environment import Environment
 from acervo.base.errors import AcervoError
 from acervo.management.commands import settings as settings_command
@@ -26,7 +27,7 @@ from acervo.management.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "acervo"
-TABLES = {"providers": providers.PROVIDERS, "crms": crms.CRMS}
+TABLES = {"providers": providers.PROVIDERS, "crms": crms.CRMS, "transcribers": transcribers.ENGINES}
 ADAPTERS = [(family, kind) for family, table in TABLES.items() for kind in table]
 NAMED_BY_KIND = {
     "utils",
@@ -254,7 +255,8 @@ def test_prose_mentions_only_commands_that_exist() -> None:
     for path in PROSE:
         text = path.read_text()
         code = " ".join(re.findall(r"`[^`\n]+`|^    .*$|^```.*?^```", text, re.M | re.S))
-        assert set(re.findall(r"\bacervo ([a-z]\w+)\b(?! =)", code)) <= set(COMMANDS), path.name
+        named = re.findall(r"\bacervo ([a-z][\w-]+)\b(?! =)", code)
+        assert {name.replace("-", "_") for name in named} <= set(COMMANDS), path.name
         assert set(re.findall(r"\bmake ([a-z]\w+)\b", code)) <= goals, path.name
 
 
@@ -298,7 +300,8 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 def test_every_dependency_says_why_it_is_here() -> None:
     project = tomllib.loads(read("pyproject.toml"))
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *chain(*extras)]
     lines = read("pyproject.toml").splitlines()
     for name in wanted:
         line = next(line for line in lines if f'"{name}"' in line)
@@ -311,7 +314,8 @@ def test_the_lock_is_of_these_dependencies() -> None:
     package = next(p for p in tomllib.loads(read("uv.lock"))["package"] if p["name"] == "acervo")
     metadata = package["metadata"]
     locked = [*metadata["requires-dist"], *metadata["requires-dev"]["dev"]]
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    extras = project["project"]["optional-dependencies"].values()
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *chain(*extras)]
     assert {row["name"] for row in locked} == {re.match(r"[\w.-]+", line)[0].lower() for line in wanted}
 
 
