@@ -6,7 +6,18 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 
-from bench import acceptance, capture, memory, ranges, results, sealing, steady
+from bench import (
+    acceptance,
+    capture,
+    first_byte,
+    importing,
+    memory,
+    preparation,
+    ranges,
+    results,
+    sealing,
+    steady,
+)
 from bench.options import Options
 from bench.results import Result
 
@@ -14,7 +25,10 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Result]]] = {
     "acceptance": acceptance.run,
     "steady": steady.run,
     "capture": capture.run,
+    "preparation": preparation.run,
     "memory": memory.run,
+    "importing": importing.run,
+    "first_byte": first_byte.run,
     "ranges": ranges.run,
     "sealing": sealing.run,
 }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection
-from psycopg import pq
+from psycopg import AsyncConnection, pq
 from psycopg.conninfo import make_conninfo
 
 P = ParamSpec("P")
@@ -27,6 +28,17 @@ async def in_thread(do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return do(*inner, **named)
 
     return await sync_to_async(fresh, thread_sensitive=False, executor=_threads)(*args, **kwargs)
+
+
+@asynccontextmanager
+async def alone(name: str) -> AsyncIterator[bool]:
+    """Whether nobody else, in any process, is inside a block of this name. The claim lives on a connection of its own:
+    it ends with its holder, however that ends."""
+    address = await in_thread(conninfo)
+    async with await AsyncConnection.connect(address, autocommit=True) as claim:
+        asked = await claim.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [name])
+        answer = await asked.fetchone()
+        yield bool(answer and answer[0])
 
 
 def conninfo() -> str:

@@ -82,6 +82,10 @@ class Environment(BaseSettings):
         default="auto",
         description="`required` refuses to start where the kernel offers no Landlock for media tools.",
     )
+    clamd: str | None = Field(
+        default=None,
+        description="Malware scanner, a clamd: `unix:/run/clamav/clamd.ctl` or `tcp:host:3310`. Set: nobody has a file before it was scanned. Unset: files are not scanned.",
+    )
     language: Literal["pt-br", "en", "es"] = Field(
         default="pt-br", description="Language of pages before sign-in and of new members."
     )
@@ -132,6 +136,16 @@ class Environment(BaseSettings):
     def _is_storage(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in STORAGE_SCHEMES:
             raise ValueError("must begin with file://, s3://, gs:// or az://")
+        return value
+
+    @field_validator("clamd")
+    @classmethod
+    def _is_a_scanner(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        port = re.fullmatch(r"tcp:(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", value)
+        if not re.fullmatch(r"unix:/[^\0]+", value) and not (port and 0 < int(port[1]) < 65536):
+            raise ValueError("must be unix:/path/of/the/socket or tcp:host:port")
         return value
 
     @field_validator("master_key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import re
 import unicodedata
@@ -27,6 +28,15 @@ SERVING_HEADERS: Final = {
 MAX_NAME_BYTES: Final = 200
 
 
+class Painter(enum.Enum):
+    """How a document becomes pictures."""
+
+    PDF = "pdf"
+    """Its pages are drawn."""
+    PREVIEW = "preview"
+    """The small picture that its program put into it is taken out."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileType:
     """One line of the allow-list."""
@@ -40,6 +50,7 @@ class FileType:
     """The only ffmpeg demuxer that may open it; None: ffmpeg never sees it."""
     still: str | None = None
     """The only Pillow decoder that may open it; None: Pillow never sees it."""
+    drawn_by: Painter | None = None
     inline: bool = False
     """A browser may show it in place. Nothing that can carry script ever may."""
     sniffed: tuple[str, ...] = ()
@@ -49,9 +60,14 @@ class FileType:
 
 
 def _document(
-    mime: str, extension: str, *, extensions: tuple[str, ...] = (), sniffed: tuple[str, ...] = ()
+    mime: str,
+    extension: str,
+    drawn_by: Painter | None = None,
+    *,
+    extensions: tuple[str, ...] = (),
+    sniffed: tuple[str, ...] = (),
 ) -> FileType:
-    return FileType(mime, "document", extension, extensions=extensions, sniffed=sniffed)
+    return FileType(mime, "document", extension, drawn_by=drawn_by, extensions=extensions, sniffed=sniffed)
 
 
 UNKNOWN: Final = FileType("application/octet-stream", "document", ".bin")
@@ -94,13 +110,13 @@ FILE_TYPES: Final = (
     FileType("video/3gpp", "video", ".3gp", "mov", extensions=(".3gpp", ".3g2"), sniffed=("video/3gpp2",)),
     FileType("video/quicktime", "video", ".mov", "mov", extensions=(".qt",)),
     FileType("video/webm", "video", ".webm", "matroska"),
-    _document("application/pdf", ".pdf"),
-    _document(f"{_OOXML}.wordprocessingml.document", ".docx"),
-    _document(f"{_OOXML}.spreadsheetml.sheet", ".xlsx"),
-    _document(f"{_OOXML}.presentationml.presentation", ".pptx"),
-    _document(f"{_ODF}.text", ".odt"),
-    _document(f"{_ODF}.spreadsheet", ".ods"),
-    _document(f"{_ODF}.presentation", ".odp"),
+    _document("application/pdf", ".pdf", Painter.PDF),
+    _document(f"{_OOXML}.wordprocessingml.document", ".docx", Painter.PREVIEW),
+    _document(f"{_OOXML}.spreadsheetml.sheet", ".xlsx", Painter.PREVIEW),
+    _document(f"{_OOXML}.presentationml.presentation", ".pptx", Painter.PREVIEW),
+    _document(f"{_ODF}.text", ".odt", Painter.PREVIEW),
+    _document(f"{_ODF}.spreadsheet", ".ods", Painter.PREVIEW),
+    _document(f"{_ODF}.presentation", ".odp", Painter.PREVIEW),
     _document("application/msword", ".doc", extensions=(".dot",)),
     _document("application/vnd.ms-excel", ".xls"),
     _document("application/vnd.ms-powerpoint", ".ppt"),

@@ -2,54 +2,74 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 POINTS: Final = 160
 SAMPLE_RATE: Final = 8000
-"""Mono, signed 16-bit little-endian: enough to see a voice, and 1 MB a minute instead of 10."""
+"""Mono, enough to see a voice."""
+ENCODING: Final = "mulaw"
+"""One byte a sample, its loudness as a logarithm (ITU-T G.711): what Python compares, it compares in C. Four times
+cheaper than 16 bits, half as much to read, and within 3 % of them at every loudness."""
+READ_BYTES: Final = 1024 * 1024
+FULL_SCALE: Final = 8192
 WINDOW_SAMPLES: Final = SAMPLE_RATE // 10
 
 
+def _loudness_of(code: int) -> int:
+    """0 to 127: in G.711 the bits of a sample are inverted, and the first one is its sign."""
+    return ~code & 0x7F
+
+
+def _height_of(loudness: int) -> int:
+    """0 to 255, linear: a step of the loudness is a step within one of eight doublings."""
+    doublings, step = divmod(loudness, 16)
+    return round(255 * (((2 * step + 33) << doublings) - 33) / FULL_SCALE)
+
+
+LOUDNESS: Final = bytes(map(_loudness_of, range(256)))
+HEIGHTS: Final = bytes(map(_height_of, range(128))).ljust(256, b"\xff")
+"""Of each loudness; padded, because a translation has 256 entries."""
+
+
 class Meter:
-    """Fed with PCM as it is decoded; keeps one peak per tenth of a second."""
+    """Fed with sound; keeps one peak per tenth of a second."""
 
     def __init__(self) -> None:
-        self.sample_count = 0
-        self._peaks = array("H")
+        self._counted = 0
+        self._peaks = bytearray()
         self._rest = b""
 
     @property
     def duration_s(self) -> float:
         """Counted in decoded samples: a container may claim fifty years."""
-        return self.sample_count / SAMPLE_RATE
+        return (self._counted + len(self._rest)) / SAMPLE_RATE
 
-    def feed(self, pcm: bytes) -> None:
-        pcm = self._rest + pcm
-        whole = len(pcm) - len(pcm) % (2 * WINDOW_SAMPLES)
-        self._rest = pcm[whole:]
-        self._measure(pcm[:whole])
+    def read(self, path: Path) -> None:
+        with path.open("rb") as file:
+            while sound := file.read(READ_BYTES):
+                self.feed(sound)
+
+    def feed(self, sound: bytes) -> None:
+        sound = self._rest + sound
+        whole = len(sound) - len(sound) % WINDOW_SAMPLES
+        self._rest = sound[whole:]
+        self._measure(sound[:whole])
 
     def points(self) -> bytes:
-        """160 peaks from silence (0) to full scale (255), absolute: how loud to draw them is the page's choice.
+        """160 peaks from silence (0) to full scale (250), absolute: how loud to draw them is the page's choice.
         Ends the feeding."""
-        self._measure(self._rest[: len(self._rest) & ~1])
+        self._measure(self._rest)
         self._rest = b""
-        return bytes(self._loudest(point) >> 7 for point in range(POINTS))
-
-    def _measure(self, pcm: bytes) -> None:
-        samples = array("h", pcm)
-        if sys.byteorder == "big":
-            samples.byteswap()
-        self.sample_count += len(samples)
-        for start in range(0, len(samples), WINDOW_SAMPLES):
-            window = samples[start : start + WINDOW_SAMPLES]
-            self._peaks.append(min(max(max(window), -min(window)), 32767))
-
-    def _loudest(self, point: int) -> int:
-        """The highest peak in this 160th of the time. Notes shorter than 16 s lend a peak to several points."""
         count = len(self._peaks)
-        first = point * count // POINTS
-        after = max((point + 1) * count // POINTS, first + 1)
-        return max(self._peaks[first:after], default=0)
+        borders = [point * count // POINTS for point in range(POINTS + 1)]
+        # Notes shorter than 16 s lend a peak to several points.
+        spans = (self._peaks[first : max(after, first + 1)] for first, after in pairwise(borders))
+        return bytes(max(span, default=0) for span in spans).translate(HEIGHTS)
+
+    def _measure(self, sound: bytes) -> None:
+        loudness = sound.translate(LOUDNESS)
+        self._counted += len(sound)
+        for start in range(0, len(sound), WINDOW_SAMPLES):
+            self._peaks.append(max(loudness[start : start + WINDOW_SAMPLES]))

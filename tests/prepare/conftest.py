@@ -1,8 +1,10 @@
-"""The small corpus, a private folder for renditions, and a server that must never be knocked at."""
+"""The corpus, a private folder for copies, and what must stay untouched: a server, and a file that is watched."""
 
 import asyncio
+import ctypes
 import json
 import os
+import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +12,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from acervo.models import MediaPolicy
 from acervo.prepare import isolation, launcher
+from acervo.prepare.previews import examine
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 MANIFEST = json.loads((CORPUS / "manifest.json").read_text())["files"]
+GOOD = [entry for entry in MANIFEST if entry["kind"] != "hostile"]
 HOSTILE = sorted(entry["name"] for entry in MANIFEST if entry["kind"] == "hostile")
 
 needs_landlock = pytest.mark.skipif(
@@ -23,6 +28,15 @@ needs_closed_network = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine not in launcher.SYSCALLS,
     reason="the launcher knows no way to close the network here",
 )
+
+
+async def looked_at(path, declared_kind, out_dir, *, is_last_try=True, **policy):
+    """What comes of a file under a policy that differs from the defaults in these points."""
+    return await examine(path, declared_kind, MediaPolicy(**policy), out_dir, is_last_try=is_last_try)
+
+
+async def facts_of(path, declared_kind, out_dir):
+    return (await looked_at(path, declared_kind, out_dir)).facts
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +67,36 @@ async def trap():
     yield seen
     server.close()
     await server.wait_closed()
+
+
+class Canary:
+    """A readable file that notices who opens it."""
+
+    IN_ACCESS_OR_OPEN = 0x01 | 0x20
+    TEXT = b"canary of the acervo\n"
+
+    def __init__(self, path):
+        self.path = path
+        path.write_bytes(self.TEXT)
+        path.chmod(0o644)
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert libc.inotify_add_watch(self._fd, bytes(path), self.IN_ACCESS_OR_OPEN) > 0
+
+    def was_opened(self):
+        try:
+            return len(os.read(self._fd, 4096)) >= struct.calcsize("iIII")
+        except BlockingIOError:
+            return False
+
+    def close(self):
+        os.close(self._fd)
+
+
+@pytest.fixture
+def canary(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells who opened a file")
+    found = Canary(tmp_path / "canary.ts")
+    yield found
+    found.close()
