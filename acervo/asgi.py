@@ -18,12 +18,14 @@ from acervo.hooks.health import healthz, readyz
 from acervo.hooks.static import Static
 from acervo.keep import storage
 from acervo.play.door import play
+from acervo.play.heard import heard
 from acervo.play.live import live
 from acervo.receive.journal import Journal
 
 ROUTES = [
     Route("/healthz", healthz, methods=["GET"]),
     Route("/readyz", readyz, methods=["GET"]),
+    Route("/play/{slug}/heard", heard, methods=["POST"]),
     Route("/play/{slug}/{what}", play, methods=["GET", "HEAD"]),
     Route("/live", live, methods=["GET"]),
     Mount("/static", Static(packages=[("acervo.web", "static"), ("django_htmx", "static")])),

@@ -19,9 +19,11 @@ from acervo.keep import keys, storage
 from acervo.keep.keys import OpenKey
 from acervo.keep.sealing import ObjectDamaged, Sealer, open_range
 from acervo.keep.storage import SMALL_BYTES, Buffer
-from acervo.models import MediaFile, Rendition, SealedObject, Sealing
+from acervo.models import ChatImport, MediaFile, Rendition, SealedObject, Sealing
 
 ORIGINAL = "original"
+ARCHIVE = "archive"
+"""An uploaded chat export, while its import goes on."""
 _FORMAT_VERSION = 1
 
 Verify = Callable[[int, str], None]
@@ -39,9 +41,9 @@ class Place:
 
     workspace_id: UUID
     object_id: UUID
-    """The MediaFile's id, for its renditions too."""
+    """The MediaFile's id, for its renditions too; or the ChatImport's."""
     kind: str
-    """ORIGINAL, or the rendition's kind."""
+    """ORIGINAL, `Rendition.what`, or ARCHIVE."""
     sealing: str
     """`acervo` needs `key`; `storage` leaves encryption to the store."""
     key: OpenKey | None
@@ -235,7 +237,9 @@ def _identity(row: SealedObject) -> tuple[UUID, str]:
     if isinstance(row, MediaFile):
         return row.pk, ORIGINAL
     if isinstance(row, Rendition):
-        return row.media_id, row.kind
+        return row.media_id, row.what
+    if isinstance(row, ChatImport):
+        return row.pk, ARCHIVE
     raise TypeError(f"{type(row).__name__} has no place in the vault.")
 
 

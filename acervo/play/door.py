@@ -3,106 +3,109 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
-from django.db import transaction
-from django.utils.translation import gettext as _
+from django.conf import settings
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from acervo.base import filetypes, ids
+from acervo.base import filetypes
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, TryLater
 from acervo.keep import vault
-from acervo.models import AuditEntry, Deed, MediaFile, Member, Rendition, RenditionKind, by_member
-from acervo.play import ranges
+from acervo.models import Member
+from acervo.play import first_play, links, ranges
+from acervo.play.noted import note
+from acervo.play.playable import PICTURES, Captions, Found, Held, Playable, Unmade, find
 from acervo.play.session import member_of
+from acervo.prepare import transcripts
 
 log = logging.getLogger(__name__)
 
-ORIGINAL: Final = "original"
-PICTURES: Final = frozenset({RenditionKind.POSTER, RenditionKind.THUMB_320, RenditionKind.THUMB_640})
-PICTURE_MAX_AGE_S: Final = 3600
-NOTED_AGAIN_AFTER_S: Final = 3600
-"""One audit entry for a member and a file in this time: a player asks for dozens of ranges."""
-_MOST_NOTED: Final = 10_000
-
-_noted: dict[tuple[UUID, UUID, str], float] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Playable:
-    """Bytes somebody may have, and how they are to be called."""
-
-    media: MediaFile
-    row: MediaFile | Rendition
-    what: str
-
-    @property
-    def filetype(self) -> filetypes.FileType:
-        return filetypes.by_mime(self.row.mime or "")
-
-    @property
-    def size_bytes(self) -> int:
-        return self.row.size_bytes or 0
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.row.sha256}"'
-
-    def headers(self, *, download: bool) -> dict[str, str]:
-        inline = self.filetype.inline and not download
-        name = filetypes.safe_file_name(self.media.file_name or self.media.slug, self.filetype)
-        headers = dict(filetypes.SERVING_HEADERS) | {
-            "Content-Type": self.filetype.mime,
-            "Content-Disposition": filetypes.content_disposition(name, inline),
-            "Accept-Ranges": "bytes",
-            "ETag": self.etag,
-            "Vary": "Cookie",
-        }
-        if self.what in PICTURES:
-            headers["Cache-Control"] = f"private, max-age={PICTURE_MAX_AGE_S}"
-        return headers
+KEY: Final = "key"
+LANGUAGE_COOKIE: Final = "acervo_language"
+"""Where the pages keep the choice of somebody who has not signed in."""
+LOCKED: Final = 423
 
 
 async def play(request: Request) -> Response:
     """GET and HEAD. Whatever the member may not see is a 404, exactly like what does not exist."""
-    member = await member_of(request)
-    found = (
-        await in_thread(_find, member, request.path_params["slug"], request.path_params["what"])
-        if member
-        else None
-    )
-    if member is None or found is None:
-        return _refusal(404, _("This file does not exist, or is not yours to see."))
+    member = await _asking(request)
+    found = await _found(request, member) if member else None
+    # People read refusals in their own language, here as everywhere.
+    with translation.override(_language(request, member)):
+        if member is None or found is None:
+            return _refusal(404, _("This file does not exist, or is not yours to see."))
+        if isinstance(found, Held):
+            return _held(found)
+        if isinstance(found, Unmade):
+            return _not_yet()
+        if isinstance(found, Captions):
+            return await _captions(request, member, found)
+        return await _play(request, member, found)
+
+
+async def _asking(request: Request) -> Member | None:
+    """Whoever holds the key in the address, if there is one; else whoever is signed in."""
+    key = request.query_params.get(KEY)
+    if key is None:
+        return await member_of(request)
+    return await in_thread(links.read, key, request.path_params["slug"], request.path_params["what"])
+
+
+async def _found(request: Request, member: Member) -> Found | None:
+    """A copy that is made at its first play is waited for."""
+    asked = (member, request.path_params["slug"], request.path_params["what"])
+    found = await in_thread(find, *asked)
+    if isinstance(found, Unmade):
+        await first_play.come(found.media, found.kind)
+        found = await in_thread(find, *asked)
+    return found
+
+
+async def _play(request: Request, member: Member, found: Playable) -> Response:
+    """Conditions in the order of RFC 9110, 13.2.2. Range is for GET alone (14.2): HEAD tells of the whole."""
     download = request.query_params.get("download") == "1"
     headers = found.headers(download=download)
-    if found.what in PICTURES and request.headers.get("if-none-match") == found.etag:
+    if ranges.is_refused(request.headers.get("if-match"), found.etag):
+        return Response(status_code=412, headers=headers)
+    if ranges.is_known(request.headers.get("if-none-match"), found.etag):
         return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        return Response(headers=headers | {"Content-Length": str(found.size_bytes)})
     try:
-        span = ranges.wanted(request.headers.get("range"), found.size_bytes)
+        span = _span(request, found)
     except ranges.NotSatisfiable:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{found.size_bytes}"})
+    if found.what not in PICTURES:
+        await note(member, found.media, _deed(found, download=download), found.what)
+    return await _answer(found, span, headers)
+
+
+def _span(request: Request, found: Playable) -> ranges.Span | None:
+    """The part that is asked for, or None for the whole."""
     if not ranges.is_still(request.headers.get("if-range"), found.etag):
-        span = None
-    if request.method == "GET":
-        await _note(member, found, download=download)
-    return await _answer(request, found, span, headers)
+        return None
+    return ranges.wanted(", ".join(request.headers.getlist("range")), found.size_bytes)
 
 
-async def _answer(
-    request: Request, found: Playable, span: ranges.Span | None, headers: dict[str, str]
-) -> Response:
+def _deed(found: Playable, *, download: bool) -> str:
+    if download:
+        return "file.downloaded"
+    return "file.played" if found.filetype.kind in ("audio", "video") else "file.opened"
+
+
+async def _answer(found: Playable, span: ranges.Span | None, headers: dict[str, str]) -> Response:
     sent = span or ranges.Span(0, found.size_bytes)
     headers["Content-Length"] = str(sent.length)
     if span:
         headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{found.size_bytes}"
     status = 206 if span else 200
-    if request.method == "HEAD" or sent.length == 0:
+    if sent.length == 0:
         return Response(status_code=status, headers=headers)
     pieces = vault.read(found.row, sent.start, sent.stop)
     try:
@@ -118,6 +121,33 @@ async def _all(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]
         yield piece
 
 
+async def _captions(request: Request, member: Member, found: Captions) -> Response:
+    text = await in_thread(transcripts.captions, found.media.pk)
+    if text is None:
+        return _refusal(404, _("Nothing said in this file has been written down yet."))
+    download = request.query_params.get("download") == "1"
+    if request.method == "GET":
+        action = "file.downloaded" if download else "file.opened"
+        await note(member, found.media, action, request.path_params["what"])
+    return Response(text, headers=found.headers(download=download))
+
+
+def _held(found: Held) -> Response:
+    if found.media.is_quarantined:
+        return _refusal(
+            LOCKED,
+            _("This file is in quarantine. The data-protection officer decides whether anybody may open it."),
+        )
+    return _refusal(
+        LOCKED, _("This file is waiting for the malware scanner. It can be opened once it is found clean.")
+    )
+
+
+def _not_yet() -> Response:
+    sentence = _("A copy that this browser can play is being made. Try again in a few seconds.")
+    return _refusal(503, sentence, {"Retry-After": str(first_play.COME_AGAIN_S)})
+
+
 def _cannot_be_read(found: Playable, error: AcervoError) -> Response:
     log.warning("file.unreadable", extra={"media": found.media.slug, "what": found.what, "code": error.code})
     if isinstance(error, TryLater):
@@ -129,46 +159,12 @@ def _cannot_be_read(found: Playable, error: AcervoError) -> Response:
     return _refusal(500, _("This file cannot be opened. The people who run this archive have been told."))
 
 
-def _refusal(status: int, sentence: str) -> Response:
-    return PlainTextResponse(sentence, status_code=status, headers=filetypes.SERVING_HEADERS)
+def _refusal(status: int, sentence: Promise, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(
+        str(sentence), status_code=status, headers=dict(filetypes.SERVING_HEADERS) | (headers or {})
+    )
 
 
-def _find(member: Member, file: str, what: str) -> Playable | None:
-    """One query, besides those that say what an agent's teams allow."""
-    try:
-        file_id = ids.parse(file)
-    except ValueError:
-        return None
-    visible = MediaFile.objects.visible_to(member).filter(pk=file_id, stored_at__isnull=False)
-    if what == ORIGINAL:
-        media = visible.first()
-        return Playable(media, media, what) if media else None
-    rendition = Rendition.objects.select_related("media").filter(media__in=visible, kind=what).first()
-    return Playable(rendition.media, rendition, what) if rendition else None
-
-
-def forget_notes() -> None:
-    """Write the next playing down, whoever plays what."""
-    _noted.clear()
-
-
-async def _note(member: Member, found: Playable, *, download: bool) -> None:
-    """Who opened what stands in the audit before the first byte leaves; pictures of lists are not opened files."""
-    if found.what in PICTURES:
-        return
-    played = found.filetype.kind in ("audio", "video")
-    action = "file.downloaded" if download else "file.played" if played else "file.opened"
-    about = (member.pk, found.media.pk, action)
-    now = time.monotonic()
-    if _noted.get(about, now) > now:
-        return
-    await in_thread(_record, member, found, action)
-    if len(_noted) >= _MOST_NOTED:
-        _noted.clear()
-    _noted[about] = now + NOTED_AGAIN_AFTER_S
-
-
-@transaction.atomic
-def _record(member: Member, found: Playable, action: str) -> None:
-    deed = Deed(action, "file", found.media.pk, details={"what": found.what})
-    AuditEntry.objects.record(member.workspace_id, by_member(member), [deed])
+def _language(request: Request, member: Member | None) -> str:
+    chosen = member.language if member else request.cookies.get(LANGUAGE_COOKIE, "")
+    return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

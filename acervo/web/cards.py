@@ -8,22 +8,18 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from django.db.models import Prefetch, QuerySet
+from django.db.models.functions import Left
 from django.utils.translation import gettext as _
 
 from acervo.base import filetypes
 from acervo.models import Delivery, Direction, Kind, MediaFile, Rendition, RenditionKind
 from acervo.web import words
+from acervo.web.sources import Source, sources
 
 AUDIO_KINDS: Final = (Kind.VOICE, Kind.AUDIO)
+SPEECH_LETTERS: Final = 200
+"""Of a transcript: what a card has room for."""
 BYTES_A_CARD_DOES_NOT_NEED: Final = ("url", "seal_header", "object_key")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One address a player may try."""
-
-    address: str
-    mime: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +73,26 @@ class Card:
     def thumb_address(self) -> str:
         return f"/play/{self.slug}/{self.thumb.kind}" if self.thumb else ""
 
+    @property
+    def preview_address(self) -> str:
+        """The largest picture there is of an original that no browser shows."""
+        made = {rendition.kind for rendition in self.media.renditions.all()}
+        return f"/play/{self.slug}/thumb_640" if RenditionKind.THUMB_640 in made else self.thumb_address
+
 
 def with_facts(files: QuerySet[MediaFile]) -> QuerySet[MediaFile]:
     """The same files with everything a card shows: two queries more, however many files."""
     return (
-        files.select_related("person", "connection")
+        files.select_related("person", "connection", "workspace__media_policy")
         .defer(*BYTES_A_CARD_DOES_NOT_NEED)
+        .annotate(speech=Left("transcript__text", SPEECH_LETTERS))
         .prefetch_related(
             Prefetch(
-                "renditions", Rendition.objects.only("media", "kind", "mime", "width", "height", "sha256")
+                "renditions",
+                # Of a long document one page is enough to know that there are pages.
+                Rendition.objects.filter(page__lte=1).only(
+                    "media", "kind", "mime", "width", "height", "sha256"
+                ),
             ),
             Prefetch("deliveries", Delivery.objects.order_by("promised_at")),
         )
@@ -100,7 +107,7 @@ def card(media: MediaFile) -> Card:
         heading=words.heading(media.kind, name, is_outbound=media.direction == Direction.OUTBOUND),
         kind_word=words.KINDS[media.kind],
         icon=words.KIND_ICONS[media.kind],
-        text=media.caption or media.file_name or "",
+        text=media.caption or getattr(media, "speech", None) or media.file_name or "",
         family=_family(media),
         thumb=_thumb(media),
         sources=sources(media),
@@ -116,20 +123,6 @@ def cards(files: Iterable[MediaFile]) -> list[Card]:
 
 def name_of(media: MediaFile) -> str:
     return media.person.name or _("Unnamed contact")
-
-
-def sources(media: MediaFile) -> tuple[Source, ...]:
-    """What a player may try, best first: the original where browsers may be able to, then what was made for all."""
-    if media.stored_at is None or media.mime is None:
-        return ()
-    made = {rendition.kind: rendition for rendition in media.renditions.all()}
-    found = []
-    if filetypes.by_mime(media.mime).inline:
-        found.append(Source(f"/play/{media.slug}/original", media.mime))
-    for kind in (RenditionKind.MP3, RenditionKind.MP4):
-        if kind in made:
-            found.append(Source(f"/play/{media.slug}/{kind}", made[kind].mime))
-    return tuple(found)
 
 
 def crm_status(deliveries: Iterable[Delivery]) -> words.Status | None:
@@ -149,6 +142,8 @@ def delivery_state(delivery: Delivery) -> str:
 
 
 def _thumb(media: MediaFile) -> Rendition | None:
+    if not media.is_openable:
+        return None
     made = {rendition.kind: rendition for rendition in media.renditions.all()}
     return (
         made.get(RenditionKind.THUMB_320)

@@ -37,6 +37,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "themes": Member._meta.get_field("theme").choices,
         "places": _places(member, request.path, "main") if member else [],
         "end_places": _places(member, request.path, "end") if member else [],
+        "settings_places": _places(member, request.path, "settings") if member else [],
         "can": {ability.value: member.can(ability) for ability in Ability} if member else {},
         "version": settings.VERSION,
     }
@@ -51,7 +52,32 @@ def _places(member: Member, here: str, where: str) -> list[Place]:
         ),
         "end": (
             (_("Integrations"), "/integrations", "plug", ("/integrations",), member.can(Ability.OPERATE)),
-            (_("Settings"), "/me", "settings", ("/me",), True),
+            (_("Settings"), "/me", "settings", ("/me", "/settings"), True),
+        ),
+        "settings": (
+            (_("Your preferences"), "/me", "user", ("/me",), True),
+            (_("Media"), "/settings/media", "video", ("/settings/media",), member.can(Ability.OPERATE)),
+            (
+                _("Transcripts"),
+                "/settings/transcripts",
+                "captions",
+                ("/settings/transcripts",),
+                member.can(Ability.CONFIGURE),
+            ),
+            (
+                _("Remake copies"),
+                "/settings/remakes",
+                "refresh-cw",
+                ("/settings/remakes",),
+                member.can(Ability.OPERATE),
+            ),
+            (
+                _("Storage"),
+                "/settings/storage",
+                "hard-drive",
+                ("/settings/storage",),
+                member.can(Ability.OPERATE),
+            ),
         ),
     }
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -29,14 +29,28 @@ from acervo.models import (
     by_member,
 )
 from acervo.web import words
+from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, delivery_state, with_facts
+from acervo.web.custody import custody
 from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.sources import Page, pages
+from acervo.web.tags import length
+from acervo.web.transcripts import shown as shown_transcript
 
 MOST_ENTRIES: Final = 60
 MOST_COPIES: Final = 20
 PLAYABLE: Final = (RenditionKind.MP3, RenditionKind.MP4)
 CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled")
 """Deeds whose reason is a code of the CRM's side."""
+HEARD: Final = ("file.heard", "file.watched")
+BY_DECISION: Final = (
+    "file.limit_lifted",
+    "file.quarantined",
+    "file.released",
+    "file.left_in_quarantine",
+    "file.scan_waived",
+)
+"""Deeds whose reason is somebody's own words, or the scanner's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +89,20 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
     media = _visible(request.user, file)
     deliveries = list(media.deliveries.select_related("connection").order_by("promised_at"))
     links = list(media.record_links.select_related("connection"))
-    shown = card(media)
+    shown, drawn = card(media), pages(media)
+    spoken = shown_transcript(request.user, media, editing=request.GET.get("correct", ""))
     return render(
         request,
         "file.html",
         {
             "media": media,
             "card": shown,
-            "viewer": _viewer(shown),
+            "custody": custody(request.user, media),
+            "viewer": _viewer(shown, drawn),
+            "pages": drawn,
+            "page_total": len(drawn),
+            "has_captions": bool(spoken and spoken.lines),
+            "transcript": spoken,
             "can_retry": request.user.can(Ability.RETRY),
             "promises": [_promise(delivery, links) for delivery in deliveries],
             "contact_links": list(media.person.record_links.select_related("connection")),
@@ -143,17 +163,20 @@ def _visible_delivery(member: Member, file: UUID, delivery: UUID) -> Delivery:
     return get_object_or_404(Delivery.objects.visible_to(member), pk=delivery, media=file)
 
 
-def _viewer(shown: Card) -> str:
-    """Which of the viewers fits the bytes: audio, video, image, document, or none while there are no bytes."""
+def _viewer(shown: Card, drawn: Sequence[Page]) -> str:
+    """Which of the viewers fits the bytes: audio, video, image, pages, document; none while there are no bytes, and
+    held while nobody may have them."""
     media = shown.media
     if media.stored_at is None:
         return "none"
+    if not media.is_openable:
+        return "held"
     filetype = filetypes.by_mime(media.mime or "")
     if filetype.kind in ("audio", "video"):
         return filetype.kind if shown.sources else "document"
     if filetype.kind == "image" and (filetype.inline or shown.thumb):
         return "image"
-    return "document"
+    return "pages" if drawn else "document"
 
 
 def _promise(delivery: Delivery, links: Iterable[RecordLink]) -> Promise:
@@ -172,13 +195,13 @@ def _history(member: Member, media: MediaFile, deliveries: Iterable[Delivery]) -
         .filter(workspace_id=member.workspace_id)
         .order_by("-number")[:MOST_ENTRIES]
     )
-    names = _names(member, {entry.by for entry in entries})
+    names = names_of(member, (entry.by for entry in entries))
     crms = {ids.text(delivery.connection_id): delivery.connection.name for delivery in deliveries}
     story = [
         Moment(
             entry.at,
             words.happening(entry.action),
-            _crm_of(entry, crms) or _actor(entry.by, names),
+            _crm_of(entry, crms) or names[entry.by],
             _why(entry),
         )
         for entry in entries
@@ -194,16 +217,33 @@ def _crm_of(entry: AuditEntry, crms: dict[str, str]) -> str:
 
 
 def _why(entry: AuditEntry) -> words.Words:
+    if entry.action in BY_DECISION:
+        return entry.reason
     if entry.action == "file.lost":
         return words.refusal(entry.reason)
+    if entry.action in HEARD:
+        return _how_far(entry)
+    if entry.action == "transcript.stopped":
+        return words.transcript_trouble(entry.reason)
     return words.crm_refusal(entry.reason) if entry.action in CRM_REASONS else ""
+
+
+def _how_far(entry: AuditEntry) -> str:
+    """ "0:42 of 1:10", as the player told it."""
+    heard_s, of_s = (length(entry.details.get(name)) for name in ("heard_s", "of_s"))
+    return _("%(heard)s of %(length)s") % {"heard": heard_s, "length": of_s}
 
 
 def _facts(media: MediaFile, *, is_loss_told: bool) -> Iterable[Moment]:
     """A file that was already lost when it was announced has no deed, only its fact."""
     is_out = media.direction == Direction.OUTBOUND
     announced = _("Sent through WhatsApp") if is_out else _("Received through WhatsApp")
+    if media.message.chat_import_id:
+        announced = _("Sent at this time, as a chat export claims")
     yield Moment(media.received_at, words.Happening(announced, "webhook"), media.connection.name)
+    if media.scanned_at and not media.infection:
+        checked = words.Happening(_("Checked for malware, nothing found"), "shield-check")
+        yield Moment(media.scanned_at, checked, "")
     if media.prepared_at:
         yield Moment(media.prepared_at, words.Happening(_("Made ready for playing"), "scan-search"), "")
     if media.refused_at and not media.stored_at and not media.gone_at:
@@ -211,17 +251,6 @@ def _facts(media: MediaFile, *, is_loss_told: bool) -> Iterable[Moment]:
         yield Moment(media.refused_at, failed, "", words.refusal(media.refusal))
     if media.gone_at and not is_loss_told:
         yield Moment(media.gone_at, words.happening("file.lost"), "", words.refusal(media.refusal))
-
-
-def _names(member: Member, actors: Iterable[str]) -> dict[str, str]:
-    """Who the members among the actors are, in one query."""
-    keys = [ids.parse(actor.removeprefix("member:")) for actor in actors if actor.startswith("member:")]
-    found = Member.objects.filter(workspace=member.workspace_id, pk__in=keys)
-    return {by_member(other): str(other) for other in found}
-
-
-def _actor(by: str, names: dict[str, str]) -> words.Words:
-    return names.get(by) or words.SYSTEM_ACTORS.get(by.partition(":")[0], by)
 
 
 def _copies(member: Member, media: MediaFile) -> list[Card]:

@@ -19,12 +19,15 @@ from django.views.decorators.http import require_GET, require_POST
 from acervo import journey
 from acervo.base import clock, ids
 from acervo.models import Ability, Delivery, MediaFile, Member, Receipt, by_member
+from acervo.prepare import isolation
 from acervo.web import words
 from acervo.web.cards import cards, with_facts
 from acervo.web.connections import Row, rows
+from acervo.web.custody import ScannerState, scanner_state
 from acervo.web.guards import MemberRequest, for_members, needs
 
 SHOWN: Final = 20
+NOT_QUARANTINED: Final = Q(infection=None) | Q(released_at__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +68,25 @@ def health(request: MemberRequest) -> HttpResponse:
     accounts = rows(member)
     stages = _stages(member)
     receipts = list(_unread(member)[:SHOWN])
-    lost = MediaFile.objects.visible_to(member).lost().order_by("-gone_at")
+    visible = MediaFile.objects.visible_to(member)
+    lost = visible.lost().order_by("-gone_at")
+    scanner = scanner_state()
+    held = visible.awaiting_scan()
+    quarantined = visible.quarantined().order_by("-scanned_at")
     return render(
         request,
         "health.html",
         {
-            "verdict": _verdict(member, accounts, stages),
+            "verdict": _scanner_verdict(scanner, held) or _verdict(member, accounts, stages),
             "stages": stages,
             "reasons": _reasons(member),
             "accounts": accounts,
             "receipts": receipts,
             "lost": cards(with_facts(lost)[:SHOWN]),
+            "quarantined": cards(with_facts(quarantined)[:SHOWN]),
+            "held": cards(with_facts(held.order_by("held_at"))[:SHOWN]),
+            "scanner": scanner,
+            "isolation": isolation.active(),
             "checked_at": clock.now(),
             "can_replay": member.can(Ability.RETRY),
         },
@@ -108,7 +119,7 @@ def _stages(member: Member) -> list[Stage]:
         awaited=Count("pk", filter=Q(stored_at=None, gone_at=None)),
         lost=Count("pk", filter=Q(gone_at__gte=day_ago)),
         prepared=Count("pk", filter=Q(prepared_at__gte=day_ago)),
-        unprepared=Count("pk", filter=Q(stored_at__isnull=False, prepared_at=None)),
+        unprepared=Count("pk", filter=Q(stored_at__isnull=False, prepared_at=None) & NOT_QUARANTINED),
     )
     promised = Delivery.objects.visible_to(member).aggregate(
         delivered=Count("pk", filter=Q(delivered_at__gte=day_ago)),
@@ -150,7 +161,8 @@ def _stages(member: Member) -> list[Stage]:
 
 def _reasons(member: Member) -> list[Reason]:
     """Why files and deliveries wait, the most frequent first."""
-    waiting = MediaFile.objects.visible_to(member).awaited().exclude(refusal=None)
+    visible = MediaFile.objects.visible_to(member)
+    waiting = (visible.awaited() | visible.awaiting_scan()).exclude(refusal=None)
     stopped = Delivery.objects.visible_to(member).filter(delivered_at=None).exclude(refusal=None)
     found = [Reason(words.refusal(code), n, is_crm=False) for code, n in _by_refusal(waiting)]
     found += [Reason(words.crm_refusal(code), n, is_crm=True) for code, n in _by_refusal(stopped)]
@@ -198,6 +210,23 @@ def _verdict(member: Member, accounts: Sequence[Row], stages: Sequence[Stage]) -
         )
         return Verdict(title, text, "info", "/integrations", _("Integrations"))
     return Verdict(_("Everything works"), _("Files arrive, are kept and reach the CRM by themselves."), "")
+
+
+def _scanner_verdict(scanner: ScannerState, held: QuerySet[MediaFile]) -> Verdict | None:
+    """While nothing can be checked, nobody has what arrives: that comes first."""
+    if scanner.engine is not None or not (waiting := held.count()):
+        return None
+    title = (
+        _("The malware scanner does not answer")
+        if scanner.is_set
+        else _("The malware scanner is switched off")
+    )
+    text = ngettext(
+        "%(count)s file is kept and held for it; nobody can open it until then.",
+        "%(count)s files are kept and held for it; nobody can open them until then.",
+        waiting,
+    )
+    return Verdict(title, text % {"count": waiting}, "bad", "#scanner", _("See them"))
 
 
 def _paused(row: Row, *, can_connect: bool) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from babel.dates import format_date, format_skeleton, format_timedelta
 from babel.numbers import format_decimal
 from django.conf import settings
 from django.contrib.staticfiles import finders
-from django.template import Library
+from django.template import Context, Library
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -28,6 +29,7 @@ from acervo.base import clock
 from acervo.models import MediaFile
 from acervo.organise.search import COUNT_CEILING
 from acervo.web import words
+from acervo.web.sources import Source, for_browser, is_apple, silences
 
 register = Library()
 
@@ -176,6 +178,24 @@ def size(size_bytes: int | None) -> str:
 
 
 @register.filter
+def difference(size_bytes: int) -> str:
+    """A size with its sign: +1,2 MB, −340 KB."""
+    return f"{'−' if size_bytes < 0 else '+'}{size(abs(size_bytes))}" if size_bytes else size(0)
+
+
+@register.filter
+def rate(value: float) -> str:
+    """So many a minute, a digit behind the point while they are few."""
+    return format_decimal(value, "#,##0.#" if value < 10 else "#,##0", locale=locale())
+
+
+@register.filter
+def span(seconds: float) -> str:
+    """How long, roughly: 3 minutes, 2 hours."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.5, locale=locale())
+
+
+@register.filter
 def number(value: int | None) -> str:
     return "" if value is None else format_decimal(value, locale=locale())
 
@@ -273,6 +293,32 @@ def ruler(seconds: float | None) -> list[tuple[str, int]]:
 def speeds() -> list[tuple[str, str]]:
     """For the machine and for the reader."""
     return [(speed, format_decimal(speed, locale=locale())) for speed in ("1", "1.5", "2")]
+
+
+@register.simple_tag
+def more_speeds() -> list[tuple[str, str]]:
+    """Those in between, in the menu."""
+    return [(speed, format_decimal(speed, locale=locale())) for speed in ("0.75", "1.25")]
+
+
+@register.simple_tag(takes_context=True)
+def tried_by(context: Context, found: Iterable[Source]) -> list[Source]:
+    """The sources of a file in the order this reader's browser tries them."""
+    request = context.get("request")
+    user_agent = request.headers.get("user-agent", "") if request else ""
+    return for_browser(found, is_apple=is_apple(user_agent))
+
+
+@register.filter
+def pauses(media: MediaFile) -> str:
+    """Where nobody speaks, for the player: "1.2-3.5 9-11.75"."""
+    return " ".join(f"{start:g}-{stop:g}" for start, stop in silences(media))
+
+
+@register.filter
+def paused_s(media: MediaFile) -> float:
+    """How many seconds skipping the pauses saves."""
+    return sum(stop - start for start, stop in silences(media))
 
 
 @register.simple_tag

@@ -60,13 +60,38 @@ KIND_ICONS: Final[Mapping[str, str]] = {
     Kind.STICKER: "sticker",
     Kind.DOCUMENT: "file-text",
 }
+ANNOUNCED_AS: Final[Mapping[str, Words]] = {
+    Kind.VOICE: _("a voice note"),
+    Kind.AUDIO: _("an audio file"),
+    Kind.VIDEO: _("a video"),
+    Kind.IMAGE: _("a picture"),
+    Kind.STICKER: _("a sticker"),
+    Kind.DOCUMENT: _("a document"),
+}
+FOUND_TO_BE: Final[Mapping[str, Words]] = {
+    "audio": _("an audio file"),
+    "video": _("a video"),
+    "image": _("a picture"),
+    "document": _("a document"),
+}
 RENDITIONS: Final[Mapping[str, Words]] = {
     RenditionKind.MP3: _("MP3 for listening everywhere"),
     RenditionKind.MP4: _("MP4 for watching everywhere"),
     RenditionKind.POSTER: _("Still picture"),
+    RenditionKind.THUMB_96: _("Tiny preview"),
     RenditionKind.THUMB_320: _("Small preview"),
     RenditionKind.THUMB_640: _("Large preview"),
+    RenditionKind.ANIMATED: _("Small moving picture"),
+    RenditionKind.PAGE: _("Pages as pictures"),
 }
+UNMADE: Final[Mapping[str, Words]] = {
+    "not_smaller": _("Not small enough to be worth keeping"),
+    "tool_failed": _("The media tools could not read the file"),
+    "too_much": _("Too much for the media tools' limits"),
+    "tool_missing": _("A media tool is not installed"),
+    "locked": _("The document asks for a password"),
+}
+"""Why a copy is not there."""
 FILE_STATES: Final[Mapping[str, Status]] = {
     "ready": Status(_("Kept"), "ok", "circle-check"),
     "preparing": Status(_("Kept, being prepared"), "info", "loader"),
@@ -74,6 +99,8 @@ FILE_STATES: Final[Mapping[str, Status]] = {
     "retrying": Status(_("Trying again"), "warn", "refresh-cw"),
     "paused": Status(_("Waiting for the number"), "warn", "pause"),
     "lost": Status(_("Lost"), "bad", "circle-x"),
+    "scanning": Status(_("Being checked for malware"), "info", "shield-check"),
+    "quarantined": Status(_("In quarantine"), "bad", "shield-alert"),
 }
 CAPTURE_STATES: Final[Mapping[str, Words]] = {
     "kept": _("Kept"),
@@ -104,7 +131,7 @@ OUTCOMES: Final[Mapping[str, Words]] = {
     ),
     Outcome.WRONG_SIZE: _("The file arrived incomplete, so it was thrown away. We fetch it again."),
     Outcome.NOT_MEDIA: _("WhatsApp sent a page instead of the file. We fetch it again."),
-    Outcome.TOO_LARGE: _("The file is larger than this archive accepts, so it was not fetched."),
+    Outcome.TOO_LARGE: _("The file is larger than the limit for its kind, so it was not fetched."),
     Outcome.FORBIDDEN_HOST: _(
         "The download link led outside WhatsApp's own servers, so it was not followed."
     ),
@@ -115,7 +142,7 @@ OUTCOMES: Final[Mapping[str, Words]] = {
 LOST: Final[Mapping[str, Words]] = {
     Outcome.EXPIRED: _("Its time at WhatsApp ended"),
     Outcome.LOST_AT_PROVIDER: _("WhatsApp could not get it"),
-    Outcome.TOO_LARGE: _("Too large for this archive"),
+    Outcome.TOO_LARGE: _("Larger than the limit"),
     Outcome.FORBIDDEN: _("WhatsApp did not allow it"),
 }
 """In a few words, for a card; what is not here is only said to be uncaptured."""
@@ -126,6 +153,13 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "gone": _("This can no longer be had."),
     "refused": _("What was sent cannot be accepted."),
     "forged": _("The signature did not fit, so nothing was accepted."),
+    "outside_window": _(
+        "More than 24 hours have passed since the contact wrote: WhatsApp allows only an approved template now."
+    ),
+    "not_sent": _("WhatsApp did not take this message. Sending the same again changes nothing."),
+    "address_too_long": _(
+        "Meta takes webhook addresses of up to 200 characters. Give this installation a shorter base URL."
+    ),
     "unreadable": _("It was not what this provider sends."),
     "storage_away": _("The storage did not answer. We try again by ourselves."),
     "object_damaged": _("The stored bytes are not those that were written, so they are not shown."),
@@ -141,6 +175,60 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "tool_missing": _("A media tool is not installed. The files are kept; somebody must install it."),
     "not_isolated": _(
         "Media tools may only run isolated, and this machine does not offer it. The files are kept."
+    ),
+    "limit_stands": _(
+        "The limit of this file cannot be lifted: it is already here, WhatsApp no longer has it, or it is too large for any limit."
+    ),
+    "scanner_away": _(
+        "The malware scanner does not answer. The file is kept, and opens once the scanner is back and has seen it."
+    ),
+    "scanner_off": _(
+        "The malware scanner is switched off, but this file is held for it. Somebody must switch it on again, or let the file through."
+    ),
+    "scan_failed": _("The malware scanner could not finish with this file. We ask it again by ourselves."),
+    "scan_too_large": _(
+        "The malware scanner does not take a file of this size. Somebody must raise StreamMaxLength in its settings; then it is checked by itself."
+    ),
+    "nothing_to_decide": _("There is nothing left to decide about this file: somebody was faster."),
+    "reason_missing": _("Say why in a few words: decisions are written down with their reason."),
+    "unknown_word": _("The library's address has no such word."),
+    "unknown_copy": _("There are no copies of this kind."),
+    "nothing_to_remake": _("No kept file fits, so there is nothing to make anew."),
+    "remake_over": _("This run is over. Start another one."),
+    "changed_meanwhile": _("Somebody changed these settings meanwhile, so nothing was saved."),
+    "limit_too_high": _("A workspace cannot allow larger files than its installation does."),
+    "not_an_export": _("This text is no chat export of WhatsApp."),
+    "archive_without_chat": _(
+        "There is no chat in this file. Export it in WhatsApp: open the chat, then “Export chat”; send the zip as it is."
+    ),
+    "hostile_archive": _("This archive is not safe to open, so nothing was taken from it."),
+    "archive_unsafe_name": _(
+        "This archive has files in folders or outside of itself, which WhatsApp never writes. Nothing was taken from it."
+    ),
+    "archive_link": _(
+        "This archive holds a link instead of a file, which WhatsApp never writes. Nothing was taken from it."
+    ),
+    "archive_encrypted": _("This archive is encrypted. Export the chat again, without a password."),
+    "archive_bomb": _("This archive unpacks to far more than a chat holds. Nothing was taken from it."),
+    "archive_too_many": _("This archive holds more files than any chat export. Nothing was taken from it."),
+    "archive_doubled_name": _(
+        "Two files of this archive have one name, so nobody can tell which is meant. Nothing was taken from it."
+    ),
+    "archive_damaged": _("This archive is damaged or not complete. Export the chat, or copy it here, once more."),
+    "archive_text_too_long": _("The text of this chat is longer than any export of WhatsApp."),
+    "too_many_authors": _("More people write in this chat than WhatsApp lets into a group."),
+    "already_imported": _(
+        "This very export is here already; nothing of it would be new. To bring it in anew, take that import out first."
+    ),
+    "contact_missing": _("Say whose chat it is: the contact's name, or the phone number with its country code."),
+    "wrong_phone": _("Write the phone number with plus sign and country code."),
+    "several_contacts": _("Several contacts have this name. Say the phone number, too."),
+    "date_order_missing": _("Say which way the dates of this chat are to be read."),
+    "us_missing": _("Say which of the people in this chat is your company."),
+    "unknown_zone": _("There is no such time zone."),
+    "import_not_waiting": _("This import was started or taken back meanwhile."),
+    "archive_away": _(
+        "The archive of this import is not here: run the command again on the server, with the file it read before."
     ),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
 }
@@ -206,6 +294,38 @@ LINK_REASONS: Final[Mapping[str, Words]] = {
     "moved": _("Moved along with the contact in the CRM"),
 }
 
+# ── transcripts ──
+
+ENGINES: Final[Mapping[str, Words]] = {
+    "openai": _("A server that speaks OpenAI's transcription call"),
+    "faster_whisper": _("A Whisper model on this machine"),
+    "fake": _("Simulated engine"),
+}
+TRANSCRIPT_TROUBLES: Final[Mapping[str, Words]] = {
+    "engine_away": _("The engine does not answer. We try again by ourselves."),
+    "rate_limited": _("The engine asked us to slow down. We try again by ourselves."),
+    "unusable_answer": _("The engine answered something that is no transcript."),
+    "engine_unusable": _("The engine cannot be used as it is set up."),
+    "key_refused": _("The engine does not accept the key. Paste a new one, and what waits goes on by itself."),
+    "quota_spent": _("The account at the engine has no credit left. Once it has, resume, and what waits goes on."),
+    "no_such_model": _("The engine does not have this model. Correct its name, and what waits goes on by itself."),
+    "no_such_service": _(
+        "Something answers at this address, and it does not transcribe. Correct the address, and what waits goes on by itself."
+    ),
+    "private_address": _(
+        "The engine's address is in a private network. Whoever runs this archive must name it in ACERVO_ALLOW_PRIVATE_HOSTS."
+    ),
+    "engine_missing": _("The engine is not installed. On the server, run: pip install 'acervo[whisper]'"),
+    "sound_too_large": _("The engine does not take a recording of this size."),
+    "sound_refused": _("The engine could not read this recording."),
+    "nothing_to_hear": _("This file has no sound that could be transcribed."),
+    "no_consent": _("The contact did not agree to transcripts, so nobody listened."),
+    "not_configured": _("No engine is set up to transcribe."),
+    "tool_failed": _("The media tools found no sound in this file."),
+    "tool_timed_out": _("The media tools took too long with this recording."),
+    "error": _("Something went wrong on our side. It is written down for the people who run this archive."),
+}
+
 # ── connections ──
 
 CONNECTION_STATES: Final[Mapping[str, Status]] = {
@@ -223,6 +343,42 @@ SECRETS: Final[Mapping[str, Words]] = {
     "verify_token": _("Verify token"),
     "signing_secret": _("Signing secret"),
 }
+
+# ── copies made anew ──
+
+REMAKE_STATES: Final[Mapping[str, Status]] = {
+    "running": Status(_("Running"), "info", "loader"),
+    "paused": Status(_("Paused"), "warn", "pause"),
+    "finished": Status(_("Done"), "ok", "circle-check"),
+    "cancelled": Status(_("Cancelled"), "", "ban"),
+}
+
+# ── chats brought in ──
+
+IMPORT_STATES: Final[Mapping[str, Status]] = {
+    "waiting": Status(_("Waiting for your word"), "warn", "clock"),
+    "running": Status(_("Being brought in"), "info", "loader"),
+    "stopped": Status(_("Stopped"), "bad", "triangle-alert"),
+    "finished": Status(_("Brought in"), "ok", "circle-check"),
+    "undoing": Status(_("Being taken out"), "info", "loader"),
+    "undone": Status(_("Taken out"), "", "ban"),
+}
+MESSAGE_TYPES: Final[Mapping[str, Words]] = {"deleted": _("Taken back by who sent it")}
+"""Of messages without a text of their own."""
+DATE_ORDERS: Final[Mapping[str, Words]] = {
+    "dmy": _("Day first"),
+    "mdy": _("Month first"),
+    "ymd": _("Year first"),
+}
+DATE_RULES: Final[Mapping[str, Words]] = {
+    "year": _("The year stands first."),
+    "over_twelve": _("A number above twelve cannot be a month."),
+    "falls": _("The other number never falls within a year, so it is the month."),
+    "future": _("Read the other way, the chat would lie in the future."),
+    "language": _("The phone's language writes the day first."),
+    "guess": _("Nothing in the file tells."),
+}
+"""How the order of day and month was found out."""
 
 # ── people of ours ──
 
@@ -247,6 +403,15 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "file.played": Happening(_("Played"), "play", "info"),
     "file.opened": Happening(_("Opened"), "eye", "info"),
     "file.downloaded": Happening(_("Downloaded"), "download", "info"),
+    "file.heard": Happening(_("Heard"), "headphones", "info"),
+    "file.watched": Happening(_("Watched"), "video", "info"),
+    "file.limit_lifted": Happening(_("Fetched by hand, over its limit"), "cloud-download", "warn"),
+    "file.quarantined": Happening(_("Malware found, put in quarantine"), "shield-alert", "bad"),
+    "file.released": Happening(_("Released from quarantine"), "shield-check", "warn"),
+    "file.left_in_quarantine": Happening(_("Looked at, and left in quarantine"), "shield-alert", "info"),
+    "file.scan_asked": Happening(_("A check for malware was asked for again"), "refresh-cw", "info"),
+    "file.scan_waived": Happening(_("Let through without a check for malware"), "shield-alert", "warn"),
+    "workspace.scanned": Happening(_("Kept files were checked for malware"), "shield-check", "info"),
     "message.revoked": Happening(_("Taken back by the sender"), "circle-x", "warn"),
     "message.edited": Happening(_("Changed by the sender"), "info"),
     "file.delivered": Happening(_("Delivered to the CRM"), "circle-check", "ok"),
@@ -264,11 +429,38 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.paused": Happening(_("Paused"), "pause", "warn"),
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
     "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
+    "connection.registered": Happening(_("Our address was told to the provider"), "plug", "ok"),
     "connection.removed": Happening(_("Removed"), "ban", "bad"),
     "webhook.refused": Happening(_("A forged webhook was refused"), "shield-alert", "bad"),
     "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),
+    "transcript.asked": Happening(_("A transcript was asked for"), "captions", "info"),
+    "transcript.made": Happening(_("Transcribed"), "captions", "ok"),
+    "transcript.stopped": Happening(_("Could not be transcribed"), "captions", "warn"),
+    "transcript.corrected": Happening(_("The transcript was corrected"), "pencil", "info"),
+    "transcript.downloaded": Happening(_("The transcript was downloaded"), "download", "info"),
+    "transcriber.configured": Happening(_("The transcription engine was set up"), "captions", "ok"),
+    "transcriber.paused": Happening(_("The transcription engine was paused"), "pause", "warn"),
+    "transcriber.resumed": Happening(_("The transcription engine was resumed"), "play", "ok"),
+    "transcriber.removed": Happening(_("Transcription was switched off"), "ban", "warn"),
+    "transcriber.backfilled": Happening(_("Earlier files were queued for transcription"), "clock"),
     "account.event": Happening(_("The provider reported something about the account"), "info"),
     "person.merged": Happening(_("Two identities turned out to be one person"), "users"),
+    "policy.changed": Happening(_("What is made of files was changed"), "settings", "info"),
+    "limit.changed": Happening(_("Size limits were changed"), "settings", "info"),
+    "remake.started": Happening(_("Making copies anew was started"), "refresh-cw", "info"),
+    "remake.paused": Happening(_("Making copies anew was paused"), "pause", "warn"),
+    "remake.resumed": Happening(_("Making copies anew goes on"), "play", "info"),
+    "remake.cancelled": Happening(_("Making copies anew was cancelled"), "ban"),
+    "remake.finished": Happening(_("Copies were made anew"), "circle-check", "ok"),
+    "import.asked": Happening(_("A chat export was looked into"), "inbox"),
+    "import.started": Happening(_("A chat export is being brought in"), "loader", "info"),
+    "import.resumed": Happening(_("Bringing in a chat export goes on"), "play", "info"),
+    "import.stopped": Happening(_("Bringing in a chat export stopped"), "triangle-alert", "warn"),
+    "import.finished": Happening(_("A chat export was brought in"), "circle-check", "ok"),
+    "import.undo_asked": Happening(_("Somebody wants a chat export taken out again"), "ban", "warn"),
+    "import.undone": Happening(_("A chat export was taken out again"), "ban"),
+    "file.imported": Happening(_("Brought in from a chat export and sealed"), "hard-drive", "ok"),
+    "file.removed": Happening(_("Removed together with the chat export it came from"), "ban"),
     "member.made": Happening(_("Member added"), "user-check", "ok"),
     "data_key.destroyed": Happening(_("Key destroyed: what it sealed is erased"), "lock", "bad"),
 }
@@ -295,6 +487,13 @@ def lost(code: str | None) -> Words:
 def crm_refusal(code: str | None) -> Words:
     """Why a delivery is not done; the same code may mean something else for a capture."""
     return (CRM_REFUSALS.get(code) or DRIFT.get(code) or refusal(code)) if code else ""
+
+
+def transcript_trouble(code: str | None) -> Words:
+    """Why a file has no transcript, or why the engine is paused."""
+    if code == "by_hand":
+        return BY_HAND
+    return (TRANSCRIPT_TROUBLES.get(code) or refusal(code)) if code else ""
 
 
 def pause_reason(code: str | None, *, is_crm: bool) -> Words:

@@ -18,6 +18,7 @@ from playwright.sync_api import (
 
 from tests.browser import chromium
 from tests.browser.archive import EMAIL, PASSWORD, Archive, stocked
+from tests.browser.gallery import Gallery, filled
 
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -43,6 +44,12 @@ def executable() -> str:
 @pytest.fixture(scope="session")
 def archive(executable: str) -> Iterator[Archive]:
     with stocked() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def gallery(executable: str) -> Iterator[Gallery]:
+    with filled() as made:
         yield made
 
 
@@ -124,6 +131,28 @@ def new_context(browser: Browser, complaints: Complaints) -> Iterator[Callable[.
 def page(new_context: Callable[..., BrowserContext], signed_in: Any) -> Page:
     """A page of a signed-in administrator."""
     return new_context(storage_state=signed_in).new_page()
+
+
+@pytest.fixture(scope="session")
+def gallery_visitor(browser: Browser, gallery: Gallery) -> Iterator[BrowserContext]:
+    """One signed-in administrator for all files of the gallery."""
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce", accept_downloads=True)
+    context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(REPORT_VIOLATIONS)
+    page = context.new_page()
+    sign_in(page, gallery.archive, EMAIL)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def gallery_page(gallery_visitor: BrowserContext, complaints: Complaints) -> Iterator[Page]:
+    """A page of its own for each file."""
+    page = gallery_visitor.new_page()
+    complaints.listen(page)
+    yield page
+    page.close()
 
 
 @pytest.fixture

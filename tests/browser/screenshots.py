@@ -96,7 +96,10 @@ def _addresses(page: Page, archive: Archive) -> dict[str, str]:
     found["contact"] = archive.url + str(page.locator(".person a").first.get_attribute("href"))
     page.goto(f"{archive.url}/integrations")
     found["reconnect"] = archive.url + str(page.locator("a[href$=reconnect]").first.get_attribute("href"))
-    places = ("contacts", "integrations", "health", "me", "me/password", "nothing-here")
+    places = (
+        "contacts", "integrations", "health", "me", "me/password", "settings/media", "settings/remakes",
+        "settings/storage", "nothing-here",
+    )  # fmt: skip
     return found | {place.replace("/", "-"): f"{archive.url}/{place}" for place in places}
 
 

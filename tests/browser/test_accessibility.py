@@ -23,7 +23,8 @@ THEMES = ("light", "dark")
 NAMES = (
     "library", "library as list", "nothing found",
     *(f"file: {name}" for name in ("voice", "video", "image", "document", "sticker", "ambiguous", "lost", "gone")),
-    "contacts", "nobody found", "health", "integrations", "me", "password", "not found",
+    "contacts", "nobody found", "health", "integrations", "me", "password",
+    "media settings", "remakes", "storage", "not found",
 )  # fmt: skip
 
 

@@ -206,5 +206,8 @@ def pages(archive: Archive) -> dict[str, str]:
         "integrations": f"{archive.url}/integrations",
         "me": f"{archive.url}/me",
         "password": f"{archive.url}/me/password",
+        "media settings": f"{archive.url}/settings/media",
+        "remakes": f"{archive.url}/settings/remakes",
+        "storage": f"{archive.url}/settings/storage",
         "not found": f"{archive.url}/nothing/here",
     }

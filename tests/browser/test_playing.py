@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -144,6 +145,164 @@ def test_a_video_plays_and_seeks_in_ranges(page: Page, archive: Archive) -> None
     expect_to_play(page, "video", beyond_s=length * 0.45)
     assert page.evaluate("document.querySelector('video').videoWidth") > 0
     assert {answer.status for answer in answers} == {206}
+
+
+def test_a_speed_between_the_buttons_is_in_the_menu_and_on_the_keys(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("voice"))
+    player = page.locator("media-player.player")
+    player.locator(".player__more summary").click()
+    player.get_by_role("button", name="0.75×").click()
+    player.get_by_role("button", name="Play", exact=True).click()
+    expect_to_play(page)
+    rate = "document.querySelector('now-playing audio').playbackRate"
+    assert page.evaluate(rate) == 0.75
+    for key, speed in ((">", 1), (">", 1.25), (">", 1.5), (">", 2), (">", 2), ("<", 1.5)):
+        page.keyboard.press(key)
+        assert page.evaluate(rate) == speed
+
+
+def test_pauses_are_skipped_when_that_is_wished_and_the_wish_is_remembered(
+    page: Page, archive: Archive
+) -> None:
+    page.goto(archive.page_of("other voice"))
+    player = page.locator("media-player.player")
+    pauses = player.evaluate("player => player.dataset.pauses").split()
+    first, last = float(pauses[0].split("-")[0]), float(pauses[-1].split("-")[1])
+    assert 0 < first < last
+    # One long pause instead of the short ones of a machine's voice.
+    player.evaluate("player => { player.dataset.pauses = '0.5-8' }")
+    player.get_by_role("checkbox", name="Skip pauses").check()
+    expect(player.get_by_role("status")).to_have_text("Pauses are skipped.")
+    player.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => document.querySelector('now-playing audio').currentTime >= 8")
+    told = page.evaluate("document.querySelector('now-playing').playback.listening.heard")
+    assert told < 4, "what was skipped was not heard"
+    page.reload()
+    expect(player.get_by_role("checkbox", name="Skip pauses")).to_be_checked()
+
+
+def test_how_far_somebody_listened_stands_in_the_history(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("mp3"))
+    page.locator("media-player.player").get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => document.querySelector('now-playing audio').currentTime > 1.5")
+    with page.expect_request("**/heard"):
+        page.get_by_role("button", name="Close the player").click()
+    story = page.get_by_role("region", name="History", exact=True)
+    for _ in range(20):
+        page.reload()
+        if story.get_by_text("Heard", exact=False).count():
+            break
+        page.wait_for_timeout(250)
+    expect(story.get_by_text(re.compile(r"0:0[1-4] of 0:05"))).to_have_count(1)
+
+
+def test_a_list_of_sounds_plays_on_by_itself_once_that_is_wished(page: Page, archive: Archive) -> None:
+    page.goto(f"{archive.url}/library?kind=voice&kind=audio")
+    files = page.locator("media-player.mini").evaluate_all(
+        "players => players.map(player => player.dataset.file)"
+    )
+    assert len(files) > 1
+    page.locator(f"#c-{files[0]}").get_by_role("button", name="Play").click()
+    expect_to_play(page)
+    page.get_by_role("button", name="Play the next of the list by itself").click()
+    page.evaluate(
+        "(({ audio }) => { audio.currentTime = audio.duration - 0.3 })({ audio: document.querySelector('now-playing audio') })"
+    )
+    expect(page.locator(f"#c-{files[1]}.is-playing")).to_be_visible()
+    expect_to_play(page)
+    assert page.evaluate("document.querySelector('now-playing').playback.file") == files[1]
+
+
+def test_others_steer_and_follow_the_player_by_events(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("voice"))
+    page.evaluate(
+        """(file) => {
+          window.told = [];
+          document.addEventListener("acervo:playing", ({ detail: { file, second, isPlaying } }) => window.told.push({ file, second, isPlaying }));
+          document.dispatchEvent(new CustomEvent("acervo:seek", { detail: { file, second: 2 } }));
+        }""",
+        archive.slugs["voice"],
+    )
+    page.wait_for_function("() => window.told.some(({ second, isPlaying }) => isPlaying && second > 2)")
+    assert (
+        page.evaluate(
+            "new Set(window.told.filter(({ isPlaying }) => isPlaying).map(({ file }) => file)).size"
+        )
+        == 1
+    )
+
+
+def test_a_film_and_a_sound_do_not_play_at_once(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("voice"))
+    page.locator("media-player.player").get_by_role("button", name="Play", exact=True).click()
+    expect_to_play(page)
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Library", exact=True).click()
+    page.wait_for_url("**/library")
+    page.locator(f"#l-{archive.slugs['video']}").click()
+    page.wait_for_url(f"**/m/{archive.slugs['video']}")
+    page.locator("video-stage media-player").get_by_role("button", name="Play", exact=True).click()
+    expect_to_play(page, "video")
+    assert page.evaluate("document.querySelector('now-playing audio').paused")
+    page.keyboard.press("ArrowRight")
+    page.locator("video-stage media-player").get_by_role("button", name="Pause").click()
+    assert page.evaluate("document.querySelector('video').paused")
+
+
+def test_the_lock_screen_knows_where_it_plays_and_no_name(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("voice"))
+    page.evaluate("navigator.mediaSession.setPositionState = (state) => { window.state = state }")
+    page.locator("media-player.player").get_by_role("button", name="Play", exact=True).click()
+    expect_to_play(page)
+    page.wait_for_function(
+        "() => window.state?.position > 0 && window.state.duration > window.state.position"
+    )
+    assert page.evaluate("[navigator.mediaSession.metadata.title, navigator.mediaSession.playbackState]") == [
+        "Acervo",
+        "playing",
+    ]
+
+
+def test_a_picture_is_enlarged_turned_and_left_by_keys_alone(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("image"))
+    page.get_by_role("link", name="Open the image in full size").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    sheet = dialog.locator(".zoom__sheet")
+    page.wait_for_function("() => document.querySelector('.zoom__sheet').offsetWidth > 0")
+    fits = sheet.bounding_box()
+    page.keyboard.press("+")
+    assert sheet.bounding_box()["width"] == pytest.approx(1.5 * fits["width"], abs=2)
+    page.keyboard.press("0")
+    page.keyboard.press("r")
+    turned = sheet.bounding_box()
+    assert (turned["width"] > turned["height"]) != (fits["width"] > fits["height"])
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.querySelector('dialog').contains(document.activeElement) || document.activeElement === document.body"
+        )
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("link", name="Open the image in full size")).to_be_focused()
+    assert page.locator("[style]").count() == 0
+
+
+def test_a_picture_is_enlarged_at_the_pointer_and_dragged(page: Page, archive: Archive) -> None:
+    page.goto(archive.page_of("image"))
+    page.get_by_role("link", name="Open the image in full size").click()
+    board = page.locator(".zoom__board")
+    page.wait_for_function("() => document.querySelector('.zoom__sheet').offsetWidth > 0")
+    box = board.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -500)
+    page.keyboard.up("Control")
+    page.wait_for_function("() => document.querySelector('.zoom__board.is-enlarged')?.scrollLeft > 0")
+    before = board.evaluate("board => board.scrollLeft")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 120, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    assert board.evaluate("board => board.scrollLeft") > before + 60
 
 
 @pytest.mark.parametrize("name", ["image", "sticker"])

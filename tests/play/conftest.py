@@ -13,16 +13,24 @@ from django.test import Client
 from starlette.routing import Route, Router
 
 from acervo.models import Member
-from acervo.play import door, live, session
+from acervo.play import door, first_play, heard, live, noted, session
 
-ROUTER = Router([Route("/play/{slug}/{what}", door.play, methods=["GET", "HEAD"])])
+ROUTER = Router(
+    [
+        Route("/play/{slug}/heard", heard.heard, methods=["POST"]),
+        Route("/play/{slug}/{what}", door.play, methods=["GET", "HEAD"]),
+    ]
+)
+ASKING = (door, first_play, heard, live, noted, session)
+"""Modules that ask the database beside the loop."""
 
 
 @pytest.fixture(autouse=True)
 def strangers() -> None:
     """Nobody is remembered from the test before."""
     session.forget_everybody()
-    door.forget_notes()
+    noted.forget()
+    heard.forget()
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def one_connection(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     async def asked_here(do: Callable[..., Any], *args: Any) -> Any:
         return await sync_to_async(do, thread_sensitive=True)(*args)
 
-    for module in (door, live, session):
+    for module in ASKING:
         monkeypatch.setattr(module, "in_thread", asked_here)
 
 
@@ -49,17 +57,23 @@ def cookies_of(member: Member | None) -> dict[str, str]:
 def ask() -> Callable[..., httpx.Response]:
     """`ask(alice, "/play/…", range="bytes=0-")`: keyword arguments are headers."""
 
-    async def answer(
-        member_cookies: dict[str, str], path: str, method: str, headers: dict[str, str]
+    def asked(
+        member: Member | None, path: str, method: str = "GET", body: bytes = b"", **headers: str
     ) -> httpx.Response:
-        transport = httpx.ASGITransport(app=ROUTER)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://test", cookies=member_cookies
-        ) as http:
-            return await http.request(method, path, headers=headers)
-
-    def asked(member: Member | None, path: str, method: str = "GET", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return async_to_sync(answer)(cookies_of(member), path, method, named)
+        return async_to_sync(answered)(cookies_of(member), path, method, named, body)
 
     return asked
+
+
+async def answered(
+    cookies: dict[str, str],
+    path: str,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+) -> httpx.Response:
+    """The door's answer to a browser with these cookies."""
+    transport = httpx.ASGITransport(app=ROUTER)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", cookies=cookies) as http:
+        return await http.request(method, path, headers=headers, content=body)

@@ -1,6 +1,5 @@
 """Bytes to a player: exactly those asked for, only to whoever may see the file, and written down."""
 
-import httpx
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection as database
@@ -11,8 +10,8 @@ from acervo.base import clock, ids
 from acervo.base.database import in_thread as database_threads
 from acervo.keep import keys, storage, vault
 from acervo.models import AuditEntry, Rendition, RenditionKind
-from acervo.play import door, session
-from tests.play.conftest import cookies_of
+from acervo.play import door, noted, session
+from tests.play.conftest import answered, cookies_of
 
 pytestmark = pytest.mark.usefixtures("one_connection")
 
@@ -80,13 +79,35 @@ def test_a_range_beyond_the_end_is_416_and_says_how_much_there_is(ask, alice, me
 def test_if_range_of_other_bytes_gets_the_whole(ask, alice, media):
     assert ask(alice, play(media), range="bytes=0-9", if_range='"other"').status_code == 200
     assert ask(alice, play(media), range="bytes=0-9", if_range=f'"{media.sha256}"').status_code == 206
+    for never in (f'W/"{media.sha256}"', "Wed, 25 Nov 2026 10:00:00 GMT", media.sha256):
+        assert ask(alice, play(media), range="bytes=0-9", if_range=never).status_code == 200
+    # The condition is looked at before the range: there is nothing to be unsatisfied about.
+    beyond = f"bytes={len(BODY)}-"
+    assert ask(alice, play(media), range=beyond, if_range='"other"').status_code == 200
+
+
+def test_what_the_player_has_is_not_sent_again_and_is_not_noted(ask, alice, media):
+    answer = ask(alice, play(media), if_none_match=f'"x", W/"{media.sha256}"', range="bytes=0-9")
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert ask(alice, play(media), if_match='"x"').status_code == 412
+    assert not AuditEntry.objects.of("file", media.pk).exists()
+
+
+def test_an_empty_file_has_no_ranges(ask, alice, kept_file):
+    media = kept_file(body=b"", kind="document", mime="application/pdf")
+    assert ask(alice, play(media)).status_code == 200
+    assert ask(alice, play(media), range="bytes=0-1").status_code == 416
+    assert ask(alice, play(media), range="bytes=-5").status_code == 200
 
 
 def test_head_tells_the_same_without_bytes(ask, alice, media):
-    answer = ask(alice, play(media), "HEAD", range="bytes=0-99")
-    assert answer.status_code == 206
-    assert answer.headers["content-length"] == "100"
-    assert answer.content == b""
+    whole = ask(alice, play(media), "HEAD")
+    assert whole.status_code == 200
+    assert whole.headers["content-length"] == str(len(BODY))
+    assert whole.headers["accept-ranges"] == "bytes"
+    assert whole.content == b""
+    # RFC 9110, 14.2: a range of anything but GET is ignored.
+    assert ask(alice, play(media), "HEAD", range="bytes=0-99").headers == whole.headers
     assert not AuditEntry.objects.filter(action="file.played").exists()
 
 
@@ -126,7 +147,9 @@ def test_a_rendition_plays_like_the_original(ask, alice, media):
     assert answer.headers["content-type"] == "audio/mpeg"
 
 
-@pytest.mark.parametrize("what", ["mp4", "poster", "thumb_640", "nothing", "original/x", "../original"])
+@pytest.mark.parametrize(
+    "what", ["mp4", "poster", "thumb_640", "page", "page-0", "page-1", "nothing", "original/x", "../original"]
+)
 def test_what_was_never_made_does_not_exist(ask, alice, media, what):
     assert ask(alice, play(media, what)).status_code == 404
 
@@ -191,7 +214,7 @@ def test_playing_is_written_down_once_an_hour_and_not_for_every_range(ask, alice
 
 @pytest.mark.django_db(transaction=True)
 def test_the_real_threads_see_the_same(monkeypatch, ask, alice, media):
-    for module in (door, session):
+    for module in (door, noted, session):
         monkeypatch.setattr(module, "in_thread", database_threads)
     answer = ask(alice, play(media), range="bytes=70000-")
     assert answer.content == BODY[70000:]
@@ -228,12 +251,4 @@ def test_a_damaged_object_is_refused_before_the_first_byte(ask, alice, media):
 
 
 def _status(cookies, media):
-    async def answer():
-        from tests.play.conftest import ROUTER
-
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=ROUTER), base_url="http://test", cookies=cookies
-        ) as http:
-            return (await http.get(play(media))).status_code
-
-    return async_to_sync(answer)()
+    return async_to_sync(answered)(cookies, play(media)).status_code

@@ -11,7 +11,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 import acervo.web
 from acervo.base import clock
-from acervo.models import Ability, AuditEntry, Delivery, Receipt, Role
+from acervo.models import Ability, AuditEntry, Delivery, Receipt, Remake, Role, Transcript, TranscriptSegment
 from acervo.models.member import ABILITIES
 from tests.conftest import make_connection, make_file, make_person
 
@@ -23,11 +23,34 @@ NEEDS = {
     "pause": {Ability.CONNECT},
     "resume": {Ability.CONNECT},
     "reconnect": {Ability.CONNECT},
+    "settings_media": {Ability.OPERATE},
+    "reset_media_rules": {Ability.CONFIGURE},
+    "settings_remakes": {Ability.OPERATE},
+    "count_remake": {Ability.OPERATE},
+    "pause_remake": {Ability.CONFIGURE},
+    "resume_remake": {Ability.CONFIGURE},
+    "cancel_remake": {Ability.CONFIGURE},
+    "settings_storage": {Ability.OPERATE},
     "retry_capture": {Ability.RETRY},
     "retry_delivery": {Ability.RETRY},
     "choose_record": {Ability.RETRY},
+    "lift_limit": {Ability.CONFIGURE},
+    "release": {Ability.DECIDE},
+    "leave_in_quarantine": {Ability.DECIDE},
+    "scan_again": {Ability.DECIDE},
+    "waive_scan": {Ability.DECIDE},
+    "ask_transcript": {Ability.EDIT},
+    "segment": {Ability.EDIT},
+    "settings_transcripts": {Ability.CONFIGURE},
+    "try_engine": {Ability.CONFIGURE},
+    "pause_engine": {Ability.CONFIGURE},
+    "resume_engine": {Ability.CONFIGURE},
+    "remove_engine": {Ability.CONFIGURE},
+    "transcribe_all": {Ability.CONFIGURE},
 }
-POSTED = {"replay", "pause", "resume", "retry_capture", "retry_delivery", "choose_record"}
+POSTED = {"replay", "pause", "resume", "retry_capture", "retry_delivery", "choose_record", "reset_media_rules", "pause_remake", "resume_remake", "cancel_remake"}
+POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
+POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
 
 
 def patterns() -> list[URLPattern]:
@@ -57,7 +80,17 @@ def ours(workspace, connection, kept_file):
         workspace=workspace, connection=connection, received_at=clock.now(), read_at=clock.now(), body=b"{}",
         unread=[{"pointer": "/entry/0", "type": "change", "reason": "unheard of"}],
     )  # fmt: skip
-    return {"file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk}
+    run = Remake.objects.create(workspace=workspace, query="q=Marina", total=1, asked_by="command:x")
+    spoken = Transcript.objects.create(
+        workspace=workspace, media=media, asked_by="test", made_at=clock.now(), engine="fake", text="Marina disse"
+    )
+    segment = TranscriptSegment.objects.create(
+        transcript=spoken, position=0, start_s=0, end_s=1, text="Marina disse"
+    )
+    return {
+        "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
+        "run": run.pk, "segment": segment.pk, "form": "txt",
+    }  # fmt: skip
 
 
 def address(name, ours):
@@ -140,13 +173,17 @@ READS_OF_ITS_OWN = {
     ("cards.py", "Delivery"),  # the same
     ("connections.py", "Delivery"),  # counted for a connection that is visible
     ("file_page.py", "AuditEntry"),  # of a file that is visible, in the member's workspace
-    ("file_page.py", "Member"),  # names of colleagues, in the member's workspace
+    ("authors.py", "Member"),  # names of colleagues, in the member's workspace
+    ("custody.py", "AuditEntry"),  # of a file that is visible
     ("door.py", "AuditEntry"),  # written, not read
     ("door.py", "Rendition"),  # of a file that is visible
     ("live.py", "MediaFile"),  # the newest change of a workspace; told on only after `visible_to`
     ("live.py", "Workspace"),  # the same
     ("live.py", "Delivery"),  # the newest moment of a workspace; told on only after `visible_to`
     ("session.py", "Member"),  # whose session it is
+    ("transcripts.py", "AuditEntry"),  # written, not read
+    ("transcripts.py", "TranscriptEdit"),  # of a transcript that is visible
+    ("transcripts.py", "TranscriptSegment"),  # the same
 }
 """Every other read of a table in a door begins with `visible_to`. To add a line, say why it is safe."""
 

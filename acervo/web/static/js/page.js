@@ -1,7 +1,12 @@
 // Small habits of every page: keys, copying, messages that go away, and focus that follows navigation.
 
+import { changeSpeed } from "./choices.js";
+import { currentPlayback } from "./playback.js";
+
 const TOAST_MS = 8000;
 const dock = () => document.querySelector("now-playing");
+/** What the keys are for: what played last, or the player of the page. */
+const steered = () => currentPlayback() || document.querySelector("media-player.player")?.playback;
 const cards = () => [...document.querySelectorAll(".card__link")];
 const usesSingleKeys = () => {
   try { return localStorage.getItem("acervo.keys") !== "off"; } catch { return true; }
@@ -19,6 +24,9 @@ function step(by) {
 function playFocused() {
   const player = document.activeElement?.closest(".card")?.querySelector("media-player");
   if (player) return player.toggle();
+  if (currentPlayback()?.isPlaying) return currentPlayback().toggle();
+  const film = document.querySelector("video-stage media-player");
+  if (film) return film.toggle();
   if (dock()?.track) return dock().toggle();
   return document.querySelector("media-player.player")?.toggle();
 }
@@ -28,10 +36,10 @@ const KEYS = {
   j: () => step(1),
   k: () => step(-1),
   " ": playFocused,
-  ArrowLeft: () => dock()?.skip(-5),
-  ArrowRight: () => dock()?.skip(5),
-  "<": () => dock()?.changeSpeed(-1),
-  ">": () => dock()?.changeSpeed(1),
+  ArrowLeft: () => steered()?.skip(-5),
+  ArrowRight: () => steered()?.skip(5),
+  "<": () => changeSpeed(-1),
+  ">": () => changeSpeed(1),
   "?": () => document.getElementById("shortcuts")?.togglePopover(),
 };
 
@@ -40,7 +48,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.target.matches("input, textarea, select, video, [contenteditable]")) return;
   if (event.key === " " && event.target.matches("button, summary, a:not(.card__link)")) return;
-  if (event.key.startsWith("Arrow") && !dock()?.track) return;
+  if (event.key.startsWith("Arrow") && !steered()?.track) return;
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || !usesSingleKeys()) return;
   event.preventDefault();
