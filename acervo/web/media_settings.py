@@ -66,7 +66,7 @@ COPIES: Final = (
         (
             (When.NEVER, gettext_lazy("No space. On older iPhones and Safari, notes can only be downloaded.")),
             (When.NEEDED, gettext_lazy("For what does not play everywhere: voice notes, and audio of old phones.")),
-            (When.ALWAYS, gettext_lazy("Also of other audio, where the MP3 is below 80% of the original.")),
+            (When.ALWAYS, gettext_lazy("Also of other audio, where the MP3 is below four fifths of the original.")),
         ),
     ),
     Copy(
@@ -81,7 +81,7 @@ COPIES: Final = (
         (
             (When.NEVER, gettext_lazy("No space. Films of some phones (HEVC, 3GP) can only be downloaded.")),
             (When.NEEDED, gettext_lazy("For films that do not play everywhere or are above the caps.")),
-            (When.ALWAYS, gettext_lazy("Tried for every film, and kept where it is below 80% of the original.")),
+            (When.ALWAYS, gettext_lazy("Tried for every film, and kept where it is below four fifths of the original.")),
         ),
     ),
     Copy(
