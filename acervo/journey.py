@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -35,15 +36,18 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
-from acervo.base.http import crm_client
+from acervo.base.http import crm_client, media_session
 from acervo.deliver import attach, outbox
 from acervo.fetch import capture as capturing
-from acervo.govern import consent
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Receipt
-from acervo.organise import search
+from acervo.fetch import limits
+from acervo.govern import consent, media_rules, transcribers
+from acervo.govern.media_rules import Change, Rules
+from acervo.models import AuditEntry, ChatImport, Connection, Deed, Delivery, MediaFile, Receipt, Remake
+from acervo.organise import address
+from acervo.prepare import quarantine, renditions, transcripts, unheard
 from acervo.prepare import remake as remaking
-from acervo.prepare import renditions, transcripts
 from acervo.prepare import scan as scanning
+from acervo.receive import imported, imports, missed, undone
 from acervo.receive.reader import drain
 
 log = logging.getLogger(__name__)
@@ -54,8 +58,13 @@ PREPARE_TRIES = 3
 """A tool that runs out of time may have met a busy machine; after so many tries it is the file."""
 LONGEST_WAIT_S = 3600.0
 CRM_TIMEOUT_S = 30.0
+RECOVERING = 4
+"""Requests side by side while a provider's list is read."""
 TRANSCRIBE_TRIES = 6
 WAITED_FOR = 20
+ARRIVED, BACKLOG = 10, 0
+RESUMED_AT_ONCE = 50
+"""Transcripts sent on their way by the press of a button; the clock sends the others."""
 DELIVER_FIRST = 10
 """Deliveries share workers with preparation: a mountain of videos must not keep small records waiting."""
 
@@ -97,15 +106,20 @@ async def capture() -> None:
 
 
 def _kept(files: Sequence[UUID]) -> None:
-    held = set(MediaFile.objects.awaiting_scan().filter(pk__in=files).values_list("pk", flat=True))
-    for name, chosen in (("scan", held), ("prepare", set(files) - held)):
+    """Nothing looks into a file that the scanner has not seen; what is in quarantine stays there."""
+    custody = MediaFile.objects.only("stored_at", "held_at", "scanned_at", "infection", "released_at")
+    kept = list(custody.kept().filter(pk__in=files))
+    held = {media.pk for media in kept if media.is_awaiting_scan}
+    openable = {media.pk for media in kept if media.is_openable}
+    for name, chosen in (("scan", held), ("prepare", openable)):
         if chosen:
             _enqueue(name, "prepare", [{"media": str(pk)} for pk in files if pk in chosen])
 
 
 @steps.task(name="scan", queue="prepare", retry=Patience())
 async def scan(media: str) -> None:
-    """Ask the scanner about one file. While it is away the file waits, and nobody has it."""
+    """Ask the scanner about one file. While it is away the file waits, nobody has it, and the clock looks for what
+    is due: only our own faults are tried again from here."""
     await scanning.scan(UUID(media), _let_through)
 
 
@@ -143,7 +157,19 @@ async def transcribe(context: JobContext, transcript: str) -> None:
 @steps.task(name="remake", queue="bulk", retry=Patience())
 async def remake(run: str) -> None:
     """Go on with a run of remaking, from where it stands, until it ends or somebody stops it."""
-    await remaking.go_on(UUID(run), chosen_by=search.found_in)
+    await remaking.go_on(UUID(run), chosen_by=address.found_in)
+
+
+@steps.task(name="import_chat", queue="bulk", retry=Patience())
+async def import_chat(run: str) -> None:
+    """Go on with a chat export, from where it stands to its end."""
+    await imported.go_on(UUID(run), _kept)
+
+
+@steps.task(name="undo_import", queue="bulk", retry=Patience())
+async def undo_import(run: str) -> None:
+    """Take out what a chat export brought, from where an interruption left it."""
+    await undone.undo(UUID(run))
 
 
 @steps.task(name="deliver", queue="deliver")  # no retry, as above
@@ -177,19 +203,41 @@ def start_prepare(files: Sequence[UUID]) -> None:
     _kept(files)
 
 
+def start_waiting_scans(limit: int) -> int:
+    """The scanner has returned: files that waited for it go on. Returns how many."""
+    with transaction.atomic():
+        waiting = scanning.take_waiting(limit)
+        if waiting:
+            _kept(waiting)
+    return len(waiting)
+
+
 def start_copies(media: UUID, kinds: Sequence[str]) -> None:
     """Somebody waits for these copies: before the mountain of new files. One waiting job is enough."""
     _enqueue_once("copies", "prepare", priority=WAITED_FOR, media=str(media), kinds=sorted(kinds))
 
 
-def start_transcripts(asked: Sequence[UUID]) -> None:
-    if asked:
-        _enqueue("transcribe", "transcribe", [{"transcript": str(pk)} for pk in asked])
+def start_transcripts(asked: Sequence[UUID], *, priority: int = ARRIVED) -> None:
+    """A worker will let the engine listen. One waiting job a file is enough."""
+    for transcript in asked:
+        _enqueue_once("transcribe", "transcribe", priority=priority, transcript=str(transcript))
+
+
+def start_waiting_transcripts(limit: int, busy: Sequence[UUID] = ()) -> None:
+    """Those that nobody works on, after everything that just arrived: an engine was paused, a job was lost, or
+    somebody asked for many at once."""
+    with transaction.atomic():
+        start_transcripts(unheard.waiting(limit, busy=busy), priority=BACKLOG)
 
 
 def start_remake(run: UUID) -> None:
     """A worker will go on with this run. It goes on by itself after every interruption."""
     _enqueue_once("remake", "bulk", run=str(run))
+
+
+def start_import(run: ChatImport) -> None:
+    """A worker will go on with this import, or with undoing it."""
+    _enqueue_once("undo_import" if run.undo_asked_at else "import_chat", "bulk", run=str(run.pk))
 
 
 def _enqueue(task: str, name: str, arguments: Sequence[dict[str, Any]]) -> None:
@@ -235,6 +283,51 @@ def retry_capture(media: MediaFile, by: str) -> None:
         start_capture()  # after the audit, like everybody: in another order two would wait for each other
 
 
+def fetch_by_hand(media: MediaFile, by: str, reason: str) -> None:
+    """Fetch a file that is over its limit. Raises LimitStands where that cannot be."""
+    with transaction.atomic():
+        limits.lift(media, by=by, reason=reason)
+        start_capture()
+
+
+def limits_changed(workspace_id: UUID) -> int:
+    """Files that were too large and no longer are go on their way; returns how many."""
+    with transaction.atomic():
+        due = limits.reconsider(workspace_id)
+        if due:
+            start_capture()
+    return due
+
+
+def release(media: MediaFile, by: str, reason: str) -> None:
+    """Let a file out of quarantine. Raises NothingToDecide and ReasonMissing."""
+    with transaction.atomic():
+        quarantine.release(media, by=by, reason=reason)
+        _kept([media.pk])
+
+
+def leave_in_quarantine(media: MediaFile, by: str, reason: str) -> None:
+    """Write down that somebody looked at it. Raises NothingToDecide and ReasonMissing."""
+    with transaction.atomic():
+        quarantine.leave(media, by=by, reason=reason)
+
+
+def scan_again(media: MediaFile, by: str) -> None:
+    """Show a held file to the scanner now. Raises NothingToDecide."""
+    with transaction.atomic():
+        quarantine.ask_again(media, by=by)
+        _kept([media.pk])
+
+
+def waive_scans(files: Sequence[UUID], by: str, reason: str) -> int:
+    """Let held files through although nothing scanned them; returns how many. Raises ReasonMissing."""
+    with transaction.atomic():
+        let_through = quarantine.waive(files, by=by, reason=reason)
+        if let_through:
+            _kept(let_through)
+    return len(let_through)
+
+
 def retry_delivery(delivery: Delivery, by: str) -> None:
     """Try to write to the CRM now."""
     with transaction.atomic():
@@ -247,6 +340,90 @@ def choose_record(delivery: Delivery, record_id: str, by: str) -> None:
     with transaction.atomic():
         outbox.choose_record(delivery, record_id, by=by)
         start_deliveries()
+
+
+def change_media_rules(workspace_id: UUID, wanted: Rules, *, seen: str, by: str) -> Change:
+    """Change what is made of files and how large they may be; what a raised limit lets through is fetched. Raises
+    Refused, and then nothing is saved."""
+    with transaction.atomic():
+        made = media_rules.change(workspace_id, wanted, seen=seen, by=by)
+        if made.has_raised_a_limit:
+            limits_changed(workspace_id)
+    return made
+
+
+def remake_files(workspace_id: UUID, *, query: str, kinds: Sequence[str], reason: str, by: str) -> Remake:
+    """Make copies anew of all files that a query names (empty: of every file). Raises Refused for a query or a kind
+    that does not exist, and where there is nothing to do."""
+    with transaction.atomic():
+        run = remaking.ask(
+            workspace_id,
+            query=address.settled(query),
+            kinds=kinds,
+            reason=reason,
+            by=by,
+            chosen_by=address.found_in,
+        )
+        start_remake(run.pk)
+    return run
+
+
+def resume_remake(run: Remake, by: str) -> None:
+    """Go on with a paused run."""
+    with transaction.atomic():
+        remaking.resume(run, by)
+        start_remake(run.pk)
+
+
+def ask_transcript(media: MediaFile, by: str, *, is_sure: bool = False) -> None:
+    """Let the engine listen to this file now. Raises Refused, and HasCorrections unless somebody is sure."""
+    with transaction.atomic():
+        start_transcripts([transcripts.ask(media, by, is_sure=is_sure)], priority=WAITED_FOR)
+
+
+def resume_transcripts(workspace_id: UUID, by: str) -> None:
+    """The engine may listen again: what waited goes on."""
+    with transaction.atomic():
+        transcribers.resume(workspace_id, by)
+        start_waiting_transcripts(RESUMED_AT_ONCE)
+
+
+def configure_transcriber(workspace_id: UUID, choice: transcribers.Choice, by: str) -> None:
+    """Choose the engine, or change it; what waited for it goes on. Raises Refused, and then nothing is saved."""
+    with transaction.atomic():
+        transcribers.configure(workspace_id, choice, by)
+        start_waiting_transcripts(RESUMED_AT_ONCE)
+
+
+def transcribe_all(workspace_id: UUID, by: str) -> int:
+    """Ask for a transcript of every file that has none; returns how many were asked for now. The clock sends them."""
+    return unheard.ask_for_all(workspace_id, by)
+
+
+def begin_import(run: ChatImport, choice: imports.Choice, by: str) -> None:
+    """Import an uploaded chat export. Raises DateOrderMissing, UsMissing, UnknownZone and NotWaiting."""
+    with transaction.atomic():
+        imports.begin(run, choice, by=by)
+        start_import(run)
+
+
+async def import_here(run: UUID, path: Path, progress: imported.Progress) -> None:
+    """Import a chat export in this process, reading it where it lies."""
+    await imported.go_on(run, _kept, path=path, progress=progress)
+
+
+def resume_import(run: ChatImport, by: str) -> None:
+    """Go on with an import that stopped."""
+    with transaction.atomic():
+        imports.resume(run, by=by)
+        start_import(run)
+
+
+def take_back_import(run: ChatImport, by: str) -> None:
+    """Take out what an import brought; one that is under way ends first."""
+    with transaction.atomic():
+        imports.ask_undo(run, by=by)
+        start_import(run)
 
 
 def replay_receipts(receipts: Sequence[UUID], by: str) -> int:
@@ -263,6 +440,12 @@ def replay_receipts(receipts: Sequence[UUID], by: str) -> int:
             deed = Deed("receipt.replayed", "workspace", workspace_id, "", {"receipts": len(pks)})
             AuditEntry.objects.record(workspace_id, by, [deed])
     return sum(len(pks) for pks in by_workspace.values())
+
+
+async def recover_missed(connection: Connection) -> int:
+    """Read a provider's own list for files whose webhook never came; returns how many there were."""
+    async with media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=RECOVERING) as session:
+        return await missed.recover(connection, session, start_capture)
 
 
 async def reconcile(connection: Connection) -> None:

@@ -29,6 +29,7 @@ ACERVO_CAPTURE_CONCURRENCY = ENV.capture_concurrency
 ACERVO_FFMPEG = ENV.ffmpeg
 ACERVO_FFPROBE = ENV.ffprobe
 ACERVO_ISOLATION = ENV.isolation
+ACERVO_CLAMD = ENV.clamd
 
 # ── keys ──
 SECRET_KEY = ENV.secret_key or keyfile.read_or_create(ENV.data_dir / "keys" / "secret").hex()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from procrastinate import App, Blueprint
@@ -14,9 +16,13 @@ from procrastinate.jobs import Status
 from acervo import journey
 from acervo.base import clock
 from acervo.base.database import in_thread
+from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
 from acervo.keep import sweeper
-from acervo.models import Connection, MediaFile
+from acervo.models import ChatImport, Connection, MediaFile, Remake
+from acervo.prepare import scan
+from acervo.prepare.clamd import ScannerAway
+from acervo.receive import overdue
 
 log = logging.getLogger(__name__)
 clockwork = Blueprint()
@@ -62,16 +68,35 @@ async def rescue(timestamp: int) -> None:
 @clockwork.periodic(cron="*/5 * * * *")
 @clockwork.task(name="find_forgotten", queue="tick", queueing_lock="find_forgotten")
 async def find_forgotten(timestamp: int) -> None:
-    """Kept files whose preparation failed or was lost: they are tried again, forever, but seldom."""
+    """Kept files whose preparation or scan failed or was lost: they are tried again, forever, but seldom."""
     await in_thread(_send_forgotten)
 
 
 def _send_forgotten() -> None:
+    """Two lists, so that files nobody can scan never stand before those that only need preparing."""
     before = clock.now() - FORGOTTEN_AFTER
-    forgotten = MediaFile.objects.kept().filter(prepared_at=None, stored_at__lt=before).order_by("stored_at")
-    if pks := list(forgotten.values_list("pk", flat=True)[:PER_RUN]):
-        log.warning("file.preparation_forgotten", extra={"files": len(pks)})
-        journey.start_prepare(pks)
+    unprepared = MediaFile.objects.openable().filter(prepared_at=None, stored_at__lt=before)
+    for event, forgotten in (
+        ("file.preparation_forgotten", unprepared.order_by("stored_at")),
+        ("file.scan_forgotten", scan.due_again()),
+    ):
+        if pks := list(forgotten.values_list("pk", flat=True)[:PER_RUN]):
+            log.warning(event, extra={"files": len(pks)})
+            journey.start_prepare(pks)
+
+
+@clockwork.periodic(cron="* * * * * */20")
+@clockwork.task(name="look_for_scanner", queue="tick", queueing_lock="look_for_scanner")
+async def look_for_scanner(timestamp: int) -> None:
+    """Files that were held because the malware scanner was away go on once it answers again."""
+    scanner = scan.scanner()
+    if scanner is None or not await in_thread(scan.waiting_for_scanner().exists):
+        return
+    try:
+        await scanner.ping()
+    except ScannerAway:
+        return
+    await in_thread(journey.start_waiting_scans, PER_RUN)
 
 
 @clockwork.periodic(cron="*/2 * * * *")
@@ -105,6 +130,72 @@ async def reconcile(timestamp: int) -> None:
     connections = await in_thread(lambda: list(Connection.objects.crms().live()))
     for connection in connections:
         await journey.reconcile(connection)
+
+
+@clockwork.periodic(cron="* * * * *")
+@clockwork.task(name="find_halted_remakes", queue="tick", queueing_lock="find_halted_remakes")
+async def find_halted_remakes(timestamp: int) -> None:
+    """Runs of remaking that nobody works on although nobody paused them: their job was lost, or gave up."""
+    jobs = await queue.job_manager.list_jobs_async(task="acervo:remake", status="doing")
+    await in_thread(_start_halted, {job.task_kwargs.get("run") for job in jobs})
+
+
+def _start_halted(lively: set[Any]) -> None:
+    for run in Remake.objects.running():
+        if str(run.pk) not in lively:
+            journey.start_remake(run.pk)
+
+
+@clockwork.periodic(cron="* * * * *")
+@clockwork.task(name="find_halted_imports", queue="tick", queueing_lock="find_halted_imports")
+async def find_halted_imports(timestamp: int) -> None:
+    """Chat exports that nobody works on although somebody said go, or undo: their job was lost, or gave up."""
+    jobs = [
+        job
+        for task in ("acervo:import_chat", "acervo:undo_import")
+        for job in await queue.job_manager.list_jobs_async(task=task, status="doing")
+    ]
+    await in_thread(_start_halted_imports, {job.task_kwargs.get("run") for job in jobs})
+
+
+def _start_halted_imports(lively: set[Any]) -> None:
+    for run in ChatImport.objects.unfinished():
+        if str(run.pk) not in lively:
+            journey.start_import(run)
+
+
+@clockwork.periodic(cron="* * * * * */30")
+@clockwork.task(name="find_waiting_transcripts", queue="tick", queueing_lock="find_waiting_transcripts")
+async def find_waiting_transcripts(timestamp: int) -> None:
+    """Transcripts that nobody works on: their engine was paused or their job was lost, or many were asked for at
+    once. They come to the queue a few at a time, so that what arrives never stands behind all of them."""
+    known = [
+        job
+        for status in ("todo", "doing")
+        for job in await queue.job_manager.list_jobs_async(task="acervo:transcribe", status=status)
+    ]
+    busy = [UUID(str(job.task_kwargs["transcript"])) for job in known]
+    if len(busy) < PER_RUN:
+        await in_thread(journey.start_waiting_transcripts, PER_RUN - len(busy), busy)
+
+
+@clockwork.periodic(cron="*/10 * * * *")
+@clockwork.task(name="state_losses", queue="tick", queueing_lock="state_losses")
+async def state_losses(timestamp: int) -> None:
+    """Files that a provider told of and never offered."""
+    await in_thread(overdue.state_losses)
+
+
+@clockwork.periodic(cron="*/10 * * * *")
+@clockwork.task(name="recover_missed", queue="bulk", queueing_lock="recover_missed")
+async def recover_missed(timestamp: int) -> None:
+    """Files whose webhook never came, where the provider keeps a list of what it received."""
+    for connection in await in_thread(lambda: list(Connection.objects.providers().live())):
+        try:
+            if found := await journey.recover_missed(connection):
+                log.warning("receive.webhooks_missed", extra={"files": found})
+        except AcervoError as error:  # its own trouble: the same stretch is read again next time
+            log.warning("receive.list_not_read", extra={"reason": error.code})
 
 
 @clockwork.periodic(cron="37 3 * * *")

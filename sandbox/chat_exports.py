@@ -117,7 +117,25 @@ def believable(
 ) -> Iterator[Said]:
     """A long chat: texts of all lengths, now and then two in one minute, and files spread evenly through it."""
     chance, at, every = random.Random(seed), start, max(messages // files, 1) if files else 0
-    words = ["bom", "dia", "segue", "o", "comprovante", "obrigado", "até", "amanhã", "pode", "ser", "sim", "não", "consegui", "ligar", "técnico", "horário", "fibra"]
+    words = [
+        "bom",
+        "dia",
+        "segue",
+        "o",
+        "comprovante",
+        "obrigado",
+        "até",
+        "amanhã",
+        "pode",
+        "ser",
+        "sim",
+        "não",
+        "consegui",
+        "ligar",
+        "técnico",
+        "horário",
+        "fibra",
+    ]
     for number in range(messages):
         at += timedelta(seconds=chance.choice((5, 20, 60, 300, 4000)))
         author = us if chance.random() < 0.4 else them

@@ -26,6 +26,7 @@ from acervo.models import (
     Team,
     Workspace,
 )
+from acervo.providers import PROVIDERS
 
 PASSWORD = "correct horse battery"
 _HASHED = None
@@ -102,7 +103,7 @@ def team(workspace: Workspace, bob: Member, connection: Connection) -> Team:
 
 
 def make_connection(workspace: Workspace, kind: str = "fake", **facts: Any) -> Connection:
-    purpose = "provider" if kind in ("fake", "meta_cloud") else "crm"
+    purpose = "provider" if kind in PROVIDERS else "crm"
     secrets = facts.pop(
         "secrets", {"token": "t0k3n", "app_secret": "s3cr3t", "verify_token": "v3r1fy", "secret": "s"}
     )

@@ -134,6 +134,8 @@ async def test_what_the_policy_does_not_want_is_not_made_on_demand_either(
     media = await prepared(unprepared, "voz-mesa.ogg", "voice")
     await renditions.make_missing(media.pk, ["mp3", "mp4", "page"])
     assert await kinds(media) == set()
+    # Whoever asks once more need not wait to hear it.
+    assert await reasons(media) == dict.fromkeys(["mp3", "mp4", "page"], "not_needed")
 
 
 async def test_a_copy_made_at_last_takes_back_that_it_was_not(

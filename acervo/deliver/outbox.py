@@ -22,6 +22,8 @@ LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
 BACKFILL_PER_MINUTE = 300
 """Old files are promised for later minutes, so that what arrives today never queues behind them."""
+NOT_IN_QUARANTINE = Q(media__infection=None) | Q(media__released_at__isnull=False)
+"""A file may be found infected between its promise and its delivery: then the promise waits for the officer."""
 
 
 # ── promising ──
@@ -29,9 +31,9 @@ BACKFILL_PER_MINUTE = 300
 
 def promise(media_ids: Collection[UUID]) -> int:
     """Promise these files to every CRM of their workspace; returns how many promises are new. Files that are not
-    kept and prepared are left out: promise them again once they are. Paused CRMs are promised too and get
-    everything once somebody reconnects them. Runs inside the caller's transaction."""
-    files = MediaFile.objects.kept().filter(pk__in=media_ids, prepared_at__isnull=False)
+    prepared, or that nobody may open, are left out: promise them again once they are. Paused CRMs are promised too
+    and get everything once somebody reconnects them. Runs inside the caller's transaction."""
+    files = MediaFile.objects.for_crms().filter(pk__in=media_ids, prepared_at__isnull=False)
     workspaces = dict(files.values_list("pk", "workspace_id"))
     crms: dict[UUID, list[UUID]] = {}
     for pk, workspace_id in (
@@ -55,7 +57,7 @@ def backfill(connection: Connection, *, by: str, days: int = 30) -> int:
     interrupted and started again, it goes on where it was."""
     start = clock.now()
     missing = (
-        MediaFile.objects.kept()
+        MediaFile.objects.for_crms()
         .filter(workspace=connection.workspace_id, prepared_at__isnull=False)
         .filter(received_at__gte=start - timedelta(days=days))
         .exclude(deliveries__connection=connection)
@@ -193,7 +195,10 @@ def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
         in_hand = Delivery.objects.filter(connection=connection, delivered_at=None, claimed_until__gt=now)
         busy = set(in_hand.values_list("media__person_id", flat=True))
         due = Delivery.objects.due(now).filter(
-            connection=connection, media__workspace=connection.workspace_id, media__stored_at__isnull=False
+            NOT_IN_QUARANTINE,
+            connection=connection,
+            media__workspace=connection.workspace_id,
+            media__stored_at__isnull=False,
         )
         found = list(
             due.exclude(media__person__in=busy)
@@ -247,7 +252,7 @@ def due_connections() -> list[UUID]:
     return [
         pk
         for pk in live.values_list("pk", flat=True)
-        if Delivery.objects.due(now).filter(connection=pk).exists()
+        if Delivery.objects.due(now).filter(NOT_IN_QUARANTINE, connection=pk).exists()
     ]
 
 

@@ -19,7 +19,10 @@ COMMANDS = {
     "createadmin": "Make a workspace and its administrator.",
     "connect": "Connect a WhatsApp account or a CRM.",
     "media": "List files, or get one.",
+    "import_chat": "Bring in a chat that WhatsApp exported, or take it out again.",
+    "renditions": "Make copies anew over many files.",
     "receipts": "List what could not be read, or read it again.",
+    "scan": "Show kept files to the malware scanner.",
     "doctor": "Try every part and say how to cure what is not well.",
     "sweep": "Find objects in the store that no file owns.",
     "verify": "Read every kept object back and compare it with its hash.",
@@ -43,6 +46,7 @@ def main() -> None:
 
         print(version("acervo"))
         raise SystemExit(0)
+    arguments[0] = arguments[0].replace("-", "_")  # a command is a module, and people write import-chat
     if arguments[0] not in COMMANDS:
         _print_help()
         raise SystemExit(f"acervo: there is no command {arguments[0]!r}.")
@@ -102,7 +106,7 @@ def _print_help() -> None:
     width = max(map(len, COMMANDS))
     print("usage: acervo COMMAND [options]      (acervo COMMAND --help tells its options)\n")
     for name, purpose in COMMANDS.items():
-        print(f"  {name:<{width}}  {purpose}")
+        print(f"  {name.replace('_', '-'):<{width}}  {purpose}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every table, one file per noun."""
 
 from acervo.models.audit import AuditEntry, Deed, by_member
+from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, Purpose
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
@@ -21,6 +22,7 @@ __all__ = [
     "Ability",
     "AuditEntry",
     "Chat",
+    "ChatImport",
     "Connection",
     "DataKey",
     "Deed",

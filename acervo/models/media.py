@@ -60,6 +60,10 @@ class MediaFiles(models.QuerySet["MediaFile"]):
         """Kept, and neither waiting for the scanner nor in quarantine: what a door may serve and a CRM may be told."""
         return self.kept().filter(HELD_NOT)
 
+    def for_crms(self) -> Self:
+        """Openable, and not brought in by a chat export that stays out of the CRMs."""
+        return self.openable().filter(Q(message__chat_import=None) | Q(message__chat_import__delivers=True))
+
     def awaiting_scan(self) -> Self:
         return self.kept().filter(held_at__isnull=False, scanned_at=None)
 
@@ -75,12 +79,16 @@ class MediaFiles(models.QuerySet["MediaFile"]):
 
     def due(self, at: datetime) -> Self:
         """Files whose capture may be tried now, on numbers that are neither paused nor resting."""
-        return self.awaited().filter(
-            Q(claimed_until=None) | Q(claimed_until__lte=at),
-            Q(connection__breaker_open_until=None) | Q(connection__breaker_open_until__lte=at),
-            due_at__lte=at,
-            connection__paused_at=None,
-            connection__removed_at=None,
+        return (
+            self.awaited()
+            .filter(
+                Q(claimed_until=None) | Q(claimed_until__lte=at),
+                Q(connection__breaker_open_until=None) | Q(connection__breaker_open_until__lte=at),
+                due_at__lte=at,
+                connection__paused_at=None,
+                connection__removed_at=None,
+            )
+            .exclude(provider_id="")
         )
 
 
@@ -106,7 +114,7 @@ class MediaFile(SealedObject):
     caption = models.TextField(null=True, blank=True)
     sent_at = models.DateTimeField()
     received_at = models.DateTimeField()
-    """When we first heard of it."""
+    """When we first heard of it; of a file from a chat export, when it says that it was sent: its place in the library."""
     url = models.TextField(null=True, blank=True)
     """A ready link of the provider, while it lives."""
     url_expires_at = models.DateTimeField(null=True, blank=True)

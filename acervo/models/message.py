@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from acervo.base import ids
+from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection
 from acervo.models.person import Person
 from acervo.models.workspace import Workspace
@@ -67,6 +68,10 @@ class Message(models.Model):
     extra = models.JSONField(default=dict, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     """When the sender took it back; what then happens to files is policy."""
+    chat_import = models.ForeignKey(
+        ChatImport, on_delete=models.PROTECT, null=True, blank=True, related_name="messages", db_index=False
+    )
+    """Where it comes from a chat export: then its author, its time and its text are claims of that file."""
 
     class Meta:
         constraints = [
@@ -75,7 +80,14 @@ class Message(models.Model):
                 name="message_direction_is_known", condition=Q(direction__in=Direction.values)
             ),
         ]
-        indexes = [models.Index(fields=["chat", "-sent_at"], name="message_in_chat")]
+        indexes = [
+            models.Index(fields=["chat", "-sent_at"], name="message_in_chat"),
+            models.Index(
+                fields=["chat_import", "id"],
+                name="message_of_chat_import",
+                condition=Q(chat_import__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return ids.text(self.id)

@@ -72,7 +72,7 @@ class UnmadeRendition(models.Model):
     media = models.ForeignKey(MediaFile, on_delete=models.CASCADE, related_name="unmade_renditions")
     kind = models.CharField(max_length=16, choices=RenditionKind)
     reason = models.CharField(max_length=24)
-    """`not_smaller`, `tool_failed`, `too_much`, or `tool_missing`; worded by `web.words`."""
+    """Of `prepare.made`, such as `not_smaller` or `tool_failed`; worded by `web.words`."""
     size_bytes = models.PositiveBigIntegerField(null=True)
     """What it would have taken, where it was made and thrown away."""
     tried_at = models.DateTimeField()

@@ -15,6 +15,7 @@ from acervo.models import MediaFile, Member, Rendition, RenditionKind, UnmadeRen
 PLAYED: Final = (RenditionKind.MP3, RenditionKind.MP4)
 """Copies that stand in for the original; the others are previews beside it."""
 THROWN_AWAY: Final = "not_smaller"
+NO_FAILURE: Final = (THROWN_AWAY, "not_needed")
 """Made, measured, and not worth its bytes; every other reason is a failure."""
 
 
@@ -103,14 +104,14 @@ def figures(member: Member) -> Figures:
         smaller=[line for line, serves in played if not serves],
         previews=_merged(line for line, _ in copies if line.kind not in PLAYED),
         thrown_away=[line for line in unmade if line.reason == THROWN_AWAY],
-        failed=[line for line in unmade if line.reason != THROWN_AWAY],
+        failed=[line for line in unmade if line.reason not in NO_FAILURE],
         duplicates=_duplicates(kept),
     )
 
 
 def without_a_copy(member: Member) -> QuerySet[MediaFile]:
     """Files of which some copy failed, those tried last first."""
-    failed = UnmadeRendition.objects.filter(media=OuterRef("pk")).exclude(reason=THROWN_AWAY)
+    failed = UnmadeRendition.objects.filter(media=OuterRef("pk")).exclude(reason__in=NO_FAILURE)
     return MediaFile.objects.visible_to(member).filter(Exists(failed)).order_by("-pk")
 
 

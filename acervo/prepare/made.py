@@ -13,6 +13,8 @@ TOO_MUCH: Final = "too_much"
 TOOL_FAILED: Final = "tool_failed"
 TOOL_MISSING: Final = "tool_missing"
 NOT_SMALLER: Final = "not_smaller"
+NOT_NEEDED: Final = "not_needed"
+"""Asked for, and the file turned out to do without it, or to give nothing for it."""
 LOCKED: Final = "locked"
 """A document behind a password."""
 

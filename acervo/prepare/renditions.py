@@ -22,7 +22,7 @@ from acervo.models import MediaFile, MediaPolicy, Rendition, RenditionKind, Seal
 from acervo.prepare.facts import Facts
 from acervo.prepare.inspection import is_mismatch
 from acervo.prepare.isolation import ToolTimedOut
-from acervo.prepare.made import NOT_SMALLER, TOO_MUCH, Made, Outcome, Unmade
+from acervo.prepare.made import NOT_NEEDED, NOT_SMALLER, TOO_MUCH, Made, Outcome, Unmade
 from acervo.prepare.previews import Choose, examine, on_arrival
 from acervo.prepare.wanted import Wish, wanted
 from acervo.prepare.workroom import workroom
@@ -63,7 +63,9 @@ class Work:
 
     @property
     def failed(self) -> set[str]:
-        return {unmade.kind for unmade in self.outcome.unmade if unmade.reason != NOT_SMALLER}
+        return {
+            unmade.kind for unmade in self.outcome.unmade if unmade.reason not in (NOT_SMALLER, NOT_NEEDED)
+        }
 
     @property
     def tried(self) -> set[str]:
@@ -130,6 +132,8 @@ async def make_missing(media_id: UUID, kinds: Sequence[str], *, is_last_try: boo
     missing = set(kinds) - due.there if due else set()
     if due and missing:
         work = await _work(due, lambda wish: wish.kind in missing, is_last_try=is_last_try)
+        # Whoever asks again is told at once, instead of waiting for what will not come.
+        work.outcome.unmade += [Unmade(kind, NOT_NEEDED) for kind in sorted(missing - work.tried)]
         await vault.discard(await in_thread(_commit_missing, work))
 
 

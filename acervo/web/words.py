@@ -89,6 +89,7 @@ UNMADE: Final[Mapping[str, Words]] = {
     "tool_failed": _("The media tools could not read the file"),
     "too_much": _("Too much for the media tools' limits"),
     "tool_missing": _("A media tool is not installed"),
+    "not_needed": _("The file does without it"),
     "locked": _("The document asks for a password"),
 }
 """Why a copy is not there."""
@@ -214,13 +215,17 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "archive_doubled_name": _(
         "Two files of this archive have one name, so nobody can tell which is meant. Nothing was taken from it."
     ),
-    "archive_damaged": _("This archive is damaged or not complete. Export the chat, or copy it here, once more."),
+    "archive_damaged": _(
+        "This archive is damaged or not complete. Export the chat, or copy it here, once more."
+    ),
     "archive_text_too_long": _("The text of this chat is longer than any export of WhatsApp."),
     "too_many_authors": _("More people write in this chat than WhatsApp lets into a group."),
     "already_imported": _(
         "This very export is here already; nothing of it would be new. To bring it in anew, take that import out first."
     ),
-    "contact_missing": _("Say whose chat it is: the contact's name, or the phone number with its country code."),
+    "contact_missing": _(
+        "Say whose chat it is: the contact's name, or the phone number with its country code."
+    ),
     "wrong_phone": _("Write the phone number with plus sign and country code."),
     "several_contacts": _("Several contacts have this name. Say the phone number, too."),
     "date_order_missing": _("Say which way the dates of this chat are to be read."),
@@ -306,9 +311,15 @@ TRANSCRIPT_TROUBLES: Final[Mapping[str, Words]] = {
     "rate_limited": _("The engine asked us to slow down. We try again by ourselves."),
     "unusable_answer": _("The engine answered something that is no transcript."),
     "engine_unusable": _("The engine cannot be used as it is set up."),
-    "key_refused": _("The engine does not accept the key. Paste a new one, and what waits goes on by itself."),
-    "quota_spent": _("The account at the engine has no credit left. Once it has, resume, and what waits goes on."),
-    "no_such_model": _("The engine does not have this model. Correct its name, and what waits goes on by itself."),
+    "key_refused": _(
+        "The engine does not accept the key. Paste a new one, and what waits goes on by itself."
+    ),
+    "quota_spent": _(
+        "The account at the engine has no credit left. Once it has, resume, and what waits goes on."
+    ),
+    "no_such_model": _(
+        "The engine does not have this model. Correct its name, and what waits goes on by itself."
+    ),
     "no_such_service": _(
         "Something answers at this address, and it does not transcribe. Correct the address, and what waits goes on by itself."
     ),

@@ -25,6 +25,11 @@ from acervo.base.environment import WrongSetting, read
         ("ACERVO_MAX_FILE_MB", "secret-word"),
         ("ACERVO_TIME_ZONE", "secret-word"),
         ("ACERVO_LANGUAGE", "secret-word"),
+        ("ACERVO_CLAMD", "secret-word"),
+        ("ACERVO_CLAMD", "unix:secret-word"),
+        ("ACERVO_CLAMD", "tcp:secret-word"),
+        ("ACERVO_CLAMD", "tcp:secret-word:99999"),
+        ("ACERVO_CLAMD", "http://secret-word:3310"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_shown(
@@ -39,6 +44,18 @@ def test_a_wrong_value_is_named_and_not_shown(
 def test_hosts_are_read_as_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACERVO_ALLOW_PRIVATE_HOSTS", "127.0.0.1, gateway:8080,")
     assert read().allow_private_hosts == ("127.0.0.1", "gateway:8080")
+
+
+@pytest.mark.parametrize(
+    "value", ["unix:/run/clamav/clamd.ctl", "tcp:clamav:3310", "tcp:127.0.0.1:3310", "tcp:[::1]:3310"]
+)
+def test_a_scanner_is_named_by_socket_or_by_host_and_port(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("ACERVO_CLAMD", value)
+    assert read().clamd == value
+    monkeypatch.setenv("ACERVO_CLAMD", "")
+    assert read().clamd is None
 
 
 def test_the_command_stops_with_a_sentence_and_code_two(tmp_path: Path) -> None:

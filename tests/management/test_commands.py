@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import override_settings
 
-from acervo.keep import storage
+from acervo.keep import credentials, storage
 from acervo.management.commands import settings as settings_command
 from acervo.management.commands.doctor import Finding, examine
 from acervo.models import AuditEntry, Connection, MediaFile, Member, Receipt, Workspace
@@ -67,6 +67,40 @@ def test_connect_meta_cloud_gives_the_webhook_address(workspace: Workspace) -> N
 def test_connect_prints_no_secret(workspace: Workspace) -> None:
     said = run("connect", "meta_cloud", *connect_meta())
     assert not any(META[name] in said for name in ("token", "app-secret", "verify-token"))
+
+
+def connect_twilio(**changes: str) -> list[str]:
+    given = {
+        "account-sid": f"AC{'0' * 31}1",
+        "number": "+15555550123",
+        "auth-token": "auth-token-value",
+        **changes,
+    }
+    return [part for name, value in given.items() for part in (f"--{name}", value)]
+
+
+def test_connect_twilio_gives_the_webhook_address_and_prints_no_secret(workspace: Workspace) -> None:
+    key = connect_twilio(**{"api-key-sid": "SK1", "api-key-secret": "key-secret-value"})
+    said = run("connect", "twilio", *key, "--forget", "--json")
+    made = json.loads(said)
+    assert made["webhook_url"] == f"http://127.0.0.1:8000/hooks/twilio/{made['id']}"
+    assert not any(secret in said for secret in ("auth-token-value", "key-secret-value"))
+    row = Connection.objects.get()
+    assert (row.account_id, row.options["account_sid"], row.options["forgets"]) == (
+        "+15555550123",
+        f"AC{'0' * 31}1",
+        True,
+    )
+    assert set(credentials.open_secrets(row)) == {"auth_token", "api_key_sid", "api_key_secret"}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"number": "5555"}, {"number": "whatsapp"}, {"account-sid": "AC1"}, {"api-key-sid": "SK1"}]
+)
+def test_connect_twilio_refuses_what_cannot_work(workspace: Workspace, odd: dict[str, str]) -> None:
+    with pytest.raises(CommandError):
+        run("connect", "twilio", *connect_twilio(**odd))
+    assert not Connection.objects.exists()
 
 
 @override_settings(ACERVO_ALLOW_PRIVATE_HOSTS=())
@@ -170,3 +204,29 @@ def test_a_wrong_call_exits_with_a_failure_and_no_traceback(arguments: list[str]
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connect_dialog360_makes_its_own_secrets_and_registers_them(workspace: Workspace) -> None:
+    from sandbox.dialog360 import Dialog360Sandbox, Number
+    from tests.served import served
+
+    with served(Dialog360Sandbox()) as sandbox:
+        number = Number()
+        arguments = ["--phone-number-id", number.phone_number_id, "--api-base", sandbox.base_url]
+        made = run_json("connect", "dialog360", "--api-key", number.access_token, *arguments)
+        registered = sandbox.registered[number.phone_number_id]
+    assert registered["url"] == made["webhook_url"]
+    segment = made["webhook_url"].rpartition("/")[2]
+    assert len(segment) == 32
+    assert segment not in str(registered["headers"])
+    assert {"X-Hook-Secret", "Authorization"} == set(registered["headers"])
+    assert AuditEntry.objects.filter(action="connection.registered").exists()
+    assert not AuditEntry.objects.filter(details__icontains=segment).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_connect_dialog360_without_registering_asks_nobody(workspace: Workspace) -> None:
+    arguments = ["--phone-number-id", "1", "--api-key", "k", "--api-base", "http://127.0.0.1:9"]
+    made = run_json("connect", "dialog360", "--no-register", *arguments)
+    assert "/hooks/dialog360/" in made["webhook_url"]

@@ -16,6 +16,7 @@ from acervo.base import clock, ids
 from acervo.models import (
     AuditEntry,
     Chat,
+    ChatImport,
     Connection,
     DataKey,
     Deed,
@@ -88,6 +89,36 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "person_has_one_chat_with_an_account": lambda good: copy(good.chat),
     "message_is_announced_once": lambda good: copy(good.message),
     "message_direction_is_known": lambda good: change(good.message, direction="up"),
+    # chats brought in
+    "archive_is_imported_once_into_an_account": lambda good: copy(good.chat_import),
+    "chat_import_names_its_archive_by_hash": lambda good: change(good.chat_import, archive_sha256="NOT-HEX"),
+    "chat_import_date_order_is_known": lambda good: change(good.chat_import, date_order="dym"),
+    "started_chat_import_knows_its_date_order": lambda good: change(good.chat_import, started_at=NOW),
+    "chat_import_is_finished_only_once_started": lambda good: change(good.chat_import, finished_at=NOW),
+    "chat_import_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(
+        good.chat_import, refusal="archive_away"
+    ),
+    "chat_import_undo_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.chat_import, undo_asked_at=NOW
+    ),
+    "chat_import_is_undone_only_once_somebody_asked": lambda good: change(good.chat_import, undone_at=NOW),
+    "chat_import_has_a_contact_until_undone": lambda good: change(good.chat_import, person=None),
+    "chat_import_does_no_more_than_there_is": lambda good: change(good.chat_import, done=2),
+    "chat_import_has_a_whole_place_in_the_vault_or_none": lambda good: change(
+        good.chat_import, sha256="0" * 64
+    ),
+    "chat_import_sealed_by_us_has_its_header_and_key": lambda good: change(
+        good.chat_import,
+        object_key="w/archive",
+        size_bytes=1,
+        sealed_bytes=1,
+        sha256="0" * 64,
+        sealing="acervo",
+    ),
+    "acervo_chatimport_object_key_key": lambda good: [
+        change(row, object_key="w/archive", size_bytes=1, sealed_bytes=1, sha256="0" * 64, sealing="storage")
+        for row in (good.chat_import, good.other_import)
+    ],
     # files
     "message_holds_a_file_once": lambda good: copy(good.awaited),
     "file_kind_is_known": lambda good: change(good.awaited, kind="hologram"),
@@ -177,6 +208,14 @@ def good(
         "linked_by": "test",
     }
     promise = {"workspace": workspace, "connection": crm, "media": kept, "promised_at": NOW, "due_at": NOW}
+    an_import = {
+        "workspace": workspace,
+        "connection": connection,
+        "person": kept.person,
+        "time_zone": "UTC",
+        "total": 1,
+        "asked_by": "test",
+    }
     transcript = Transcript.objects.create(
         workspace=workspace, media=kept, asked_by="test", made_at=NOW, engine="openai"
     )
@@ -193,6 +232,8 @@ def good(
         data_key=DataKey.objects.get(person=kept.person),
         chat=Chat.objects.get(pk=kept.chat_id),
         message=Message.objects.get(pk=kept.message_id),
+        chat_import=ChatImport.objects.create(archive_sha256="0" * 64, **an_import),
+        other_import=ChatImport.objects.create(archive_sha256="1" * 64, **an_import),
         kept=kept,
         awaited=awaited,
         rendition=Rendition.objects.create(

@@ -48,7 +48,18 @@ NEEDS = {
     "remove_engine": {Ability.CONFIGURE},
     "transcribe_all": {Ability.CONFIGURE},
 }
-POSTED = {"replay", "pause", "resume", "retry_capture", "retry_delivery", "choose_record", "reset_media_rules", "pause_remake", "resume_remake", "cancel_remake"}
+POSTED = {
+    "replay",
+    "pause",
+    "resume",
+    "retry_capture",
+    "retry_delivery",
+    "choose_record",
+    "reset_media_rules",
+    "pause_remake",
+    "resume_remake",
+    "cancel_remake",
+}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
 
@@ -82,7 +93,12 @@ def ours(workspace, connection, kept_file):
     )  # fmt: skip
     run = Remake.objects.create(workspace=workspace, query="q=Marina", total=1, asked_by="command:x")
     spoken = Transcript.objects.create(
-        workspace=workspace, media=media, asked_by="test", made_at=clock.now(), engine="fake", text="Marina disse"
+        workspace=workspace,
+        media=media,
+        asked_by="test",
+        made_at=clock.now(),
+        engine="fake",
+        text="Marina disse",
     )
     segment = TranscriptSegment.objects.create(
         transcript=spoken, position=0, start_s=0, end_s=1, text="Marina disse"

@@ -47,6 +47,8 @@ class Command(AcervoCommand):
         media = _find(options["id"])
         if media.stored_at is None:
             raise CommandError(_("This file is not kept: %s.") % (media.refusal or media.state))
+        if not media.is_openable:
+            raise CommandError(_("Nobody may have this file now: %s.") % media.state)
         AuditEntry.objects.record(
             media.workspace_id, by_command(), [Deed("file.downloaded", "file", media.pk)]
         )

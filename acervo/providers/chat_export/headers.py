@@ -172,11 +172,9 @@ def _behind(line: str, letters: int) -> int:
     return len(line)
 
 
+_FOREIGN_DIGIT: Final = re.compile(r"(?![0-9])\d")
+
+
 def _western(head: str) -> str:
     """Digits of other scripts as ours."""
-    if head.isascii():
-        return head
-    return "".join(
-        str(unicodedata.decimal(letter)) if not letter.isascii() and letter.isdecimal() else letter
-        for letter in head
-    )
+    return _FOREIGN_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), head)

@@ -1,0 +1,29 @@
+"""A server of the sandbox on a thread of its own, for tests that are not asynchronous."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sandbox.whatsapp import SandboxServer
+
+Server = TypeVar("Server", bound=SandboxServer)
+
+
+@contextmanager
+def served(server: Server) -> Iterator[Server]:
+    """The server, started; it ends with the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
