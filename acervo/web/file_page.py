@@ -34,7 +34,7 @@ from acervo.web.cards import Card, card, delivery_state, with_facts
 from acervo.web.custody import custody
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.sources import Page, pages
-from acervo.web.tags import length
+from acervo.web.tags import playing_time
 from acervo.web.transcripts import shown as shown_transcript
 
 MOST_ENTRIES: Final = 60
@@ -230,7 +230,7 @@ def _why(entry: AuditEntry) -> words.Words:
 
 def _how_far(entry: AuditEntry) -> str:
     """ "0:42 of 1:10", as the player told it."""
-    heard_s, of_s = (length(entry.details.get(name)) for name in ("heard_s", "of_s"))
+    heard_s, of_s = (playing_time(entry.details.get(name)) for name in ("heard_s", "of_s"))
     return _("%(heard)s of %(length)s") % {"heard": heard_s, "length": of_s}
 
 

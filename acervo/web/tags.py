@@ -153,7 +153,7 @@ def written_day(day: date) -> str:
 
 
 @register.filter
-def length(seconds: float | None) -> str:
+def playing_time(seconds: float | None) -> str:
     """0:47, 12:03, 1:02:03. A begun second does not count, as in the players of browsers."""
     if seconds is None:
         return ""

@@ -167,7 +167,7 @@ def test_the_marks_under_a_waveform_are_whole_seconds_evenly_spaced(seconds):
 
 
 def test_a_length_is_written_as_the_players_of_browsers_write_it():
-    assert tags.length(6.7) == "0:06"
+    assert tags.playing_time(6.7) == "0:06"
 
 
 def test_the_same_bytes_from_the_same_person_are_named(page_of, alice, kept_file):
