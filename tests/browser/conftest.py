@@ -93,6 +93,9 @@ class Complaints(list[str]):
         page.on("pageerror", lambda error: self.append(str(error)))
 
     def _hear(self, message: ConsoleMessage) -> None:
+        # How soon a font is drawn after it came tells of the machine, not of the page.
+        if "was preloaded using link preload but not used" in message.text:
+            return
         if message.type in ("error", "warning"):
             self.append(f"{message.text} ({message.location.get('url', '')})")
 
