@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 
 from acervo.base import clock, ids
-from acervo.base.database import conninfo, in_thread
+from acervo.base.database import alone, in_thread
 from acervo.base.errors import AcervoError, NeedsPerson, Refused, TryLater
 from acervo.models import AuditEntry, Deed, Remake, RenditionKind
 from acervo.models.media import MediaFiles
@@ -140,7 +139,7 @@ def pace(run: Remake, turn: Turn | None) -> Pace | None:
 async def go_on(run_id: UUID, *, chosen_by: ChosenBy) -> None:
     """From where the run stands to its end. Returns early when it was paused or cancelled, and at once when somebody
     else goes on with it. Raises TryLater while the bytes cannot be had."""
-    async with _alone(run_id) as is_alone:
+    async with alone(f"acervo.remake.{run_id}") as is_alone:
         if is_alone:
             await _walk(run_id, chosen_by)
 
@@ -198,19 +197,6 @@ async def _give_way(run: Remake, error: TryLater | NeedsPerson) -> None:
         raise error
     with contextlib.suppress(RemakeOver):
         await in_thread(pause, run, BY, reason=error.code)
-
-
-@contextlib.asynccontextmanager
-async def _alone(run_id: UUID) -> AsyncIterator[bool]:
-    """Whether nobody else goes on with this run. The claim lives on a connection of its own: it ends with its holder,
-    however that ends."""
-    address = await in_thread(conninfo)
-    async with await psycopg.AsyncConnection.connect(address, autocommit=True) as claim:
-        asked = await claim.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"acervo.remake.{run_id}"]
-        )
-        answer = await asked.fetchone()
-        yield bool(answer and answer[0])
 
 
 def _waiting(run: Remake, chosen_by: ChosenBy) -> MediaFiles:
