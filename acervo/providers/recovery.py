@@ -3,13 +3,19 @@ registering our address, so that nobody has to paste it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import aiohttp
 
 from acervo.providers.contract import AnnouncedFile, Reading
+
+
+def ours_first(kind: str, urls: Iterable[str | None]) -> str | None:
+    """Of several registered addresses the one that looks like ours, else any."""
+    known = [url for url in urls if url]
+    return next((url for url in known if f"/hooks/{kind}/" in url), next(iter(known), None))
 
 
 @runtime_checkable

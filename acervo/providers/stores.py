@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
 import yarl
 
 from acervo.base import clock
-from acervo.providers.asking import Reply, host_of, is_safe_at
-from acervo.providers.contract import Outcome, ProviderBusy, Resolved
+from acervo.providers.asking import USER_AGENT, Reply, host_of, is_safe_at
+from acervo.providers.contract import DownloadRequest, Outcome, ProviderBusy, Resolved
 from acervo.providers.untrusted import as_count
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -64,6 +64,19 @@ def redirected(vendor: str, url: str, reply: Reply, *, trusted: Collection[str])
             f"{vendor}'s link leads to a host files may not come from.", code=Outcome.FORBIDDEN_HOST
         )
     return Resolved(target, expires_at=expiry(target), is_open=True)
+
+
+def download_request(
+    resolved: Resolved, *, usual_hosts: tuple[str, ...], authorization: Mapping[str, str]
+) -> DownloadRequest:
+    """How to ask for the bytes: with `authorization` (empty where the link may not see it), to its host alone; a link
+    into the store with nothing, and to nobody else."""
+    return DownloadRequest(
+        resolved.url,
+        {"User-Agent": USER_AGENT, **authorization},
+        hosts(resolved.url) or usual_hosts,
+        (host_of(resolved.url) or "",) if authorization else (),
+    )
 
 
 def _query(url: str) -> dict[str, str]:

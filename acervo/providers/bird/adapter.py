@@ -11,7 +11,7 @@ import aiohttp
 
 from acervo.base import clock
 from acervo.base.errors import AcervoError
-from acervo.providers import asking, links, signing, stores
+from acervo.providers import links, signing, stores
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.bird import errors, reading, sending, signature
 from acervo.providers.contract import (
@@ -30,6 +30,7 @@ from acervo.providers.contract import (
     Usage,
     Webhook,
 )
+from acervo.providers.recovery import ours_first
 from acervo.providers.sending import Outgoing, Sent
 from acervo.providers.untrusted import (
     as_id,
@@ -107,13 +108,9 @@ class Bird:
         return Resolved(url, mime=mime, is_open=stores.is_presigned(url))
 
     def download_request(self, resolved: Resolved) -> DownloadRequest:
-        headers = {"User-Agent": asking.USER_AGENT}
-        credential_hosts: tuple[str, ...] = ()
-        if not resolved.is_open and self._may_see_credentials(resolved.url):
-            headers |= self._authorization()
-            credential_hosts = (host_of(resolved.url) or "",)
-        allowed = stores.hosts(resolved.url) or self._hosts
-        return DownloadRequest(resolved.url, headers, allowed, credential_hosts)
+        may_see = not resolved.is_open and self._may_see_credentials(resolved.url)
+        authorization = self._authorization() if may_see else {}
+        return stores.download_request(resolved, usual_hosts=self._hosts, authorization=authorization)
 
     def download_refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> AcervoError:
         if status < 300:
@@ -171,8 +168,7 @@ class Bird:
             for one in await self._subscriptions(session)
             if one.get("event") == reading.EVENTS[0] and one.get("status", "active") == "active"
         ]
-        ours = [url for url in urls if url and f"/hooks/{self.kind}/" in url]
-        return next(iter([*ours, *filter(None, urls)]), None)
+        return ours_first(self.kind, urls)
 
     async def _first_hop(self, session: aiohttp.ClientSession, url: str) -> Reply:
         headers = {"Range": "bytes=0-0"}

@@ -10,7 +10,7 @@ import aiohttp
 
 from acervo.base import clock
 from acervo.base.errors import AcervoError
-from acervo.providers import asking, links, signing, stores
+from acervo.providers import links, signing, stores
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.contract import (
     AnnouncedFile,
@@ -28,6 +28,7 @@ from acervo.providers.contract import (
     Webhook,
 )
 from acervo.providers.messagebird import errors, reading, sending, signature
+from acervo.providers.recovery import ours_first
 from acervo.providers.sending import Outgoing, Sent
 from acervo.providers.untrusted import as_id, as_mapping, as_sequence, as_text, parse_object
 
@@ -99,13 +100,9 @@ class MessageBird:
         return Resolved(url=url, mime=mime, is_open=is_open)
 
     def download_request(self, resolved: Resolved) -> DownloadRequest:
-        headers = {"User-Agent": asking.USER_AGENT}
-        credential_hosts: tuple[str, ...] = ()
-        if not resolved.is_open and self._may_see_credentials(resolved.url):
-            headers |= self._authorization()
-            credential_hosts = (host_of(resolved.url) or "",)
-        allowed = stores.hosts(resolved.url) or self._hosts
-        return DownloadRequest(resolved.url, headers, allowed, credential_hosts)
+        may_see = not resolved.is_open and self._may_see_credentials(resolved.url)
+        authorization = self._authorization() if may_see else {}
+        return stores.download_request(resolved, usual_hosts=self._hosts, authorization=authorization)
 
     def download_refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> AcervoError:
         if status < 300:
@@ -136,8 +133,7 @@ class MessageBird:
 
     async def registered(self, session: aiohttp.ClientSession) -> str | None:
         urls = [as_text(webhook.get("url")) for webhook in await self._webhooks(session)]
-        ours = [url for url in urls if url and f"/hooks/{self.kind}/" in url]
-        return next(iter([*ours, *filter(None, urls)]), None)
+        return ours_first(self.kind, urls)
 
     async def _webhooks(self, session: aiohttp.ClientSession) -> list[Mapping[str, Any]]:
         """The webhooks of our channel, and those of all channels, that tell of messages."""
