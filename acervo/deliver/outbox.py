@@ -15,6 +15,7 @@ from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import parcels, records
 from acervo.deliver.refusals import DETACHED, subject
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+from acervo.models.media import not_quarantined
 
 BATCH = 100
 """Files one connector call may carry."""
@@ -22,7 +23,7 @@ LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
 BACKFILL_PER_MINUTE = 300
 """Old files are promised for later minutes, so that what arrives today never queues behind them."""
-NOT_IN_QUARANTINE = Q(media__infection=None) | Q(media__released_at__isnull=False)
+NOT_IN_QUARANTINE = not_quarantined("media__")
 """A file may be found infected between its promise and its delivery: then the promise waits for the officer."""
 
 

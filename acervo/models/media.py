@@ -32,9 +32,9 @@ class Kind(models.TextChoices):
     DOCUMENT = "document", "document"
 
 
-HELD_NOT = (Q(held_at=None) | Q(scanned_at__isnull=False)) & (
-    Q(infection=None) | Q(released_at__isnull=False)
-)
+def not_quarantined(prefix: str = "") -> Q:
+    """`prefix` leads from another table to its file, such as `media__`."""
+    return Q(**{f"{prefix}infection": None}) | Q(**{f"{prefix}released_at__isnull": False})
 
 
 class MediaFiles(models.QuerySet["MediaFile"]):
@@ -58,7 +58,7 @@ class MediaFiles(models.QuerySet["MediaFile"]):
 
     def openable(self) -> Self:
         """Kept, and neither waiting for the scanner nor in quarantine: what a door may serve and a CRM may be told."""
-        return self.kept().filter(HELD_NOT)
+        return self.kept().filter(not_quarantined(), Q(held_at=None) | Q(scanned_at__isnull=False))
 
     def for_crms(self) -> Self:
         """Openable, and not brought in by a chat export that stays out of the CRMs."""

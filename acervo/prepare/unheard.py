@@ -12,7 +12,6 @@ from django.db.models import Q, QuerySet
 
 from acervo.base import clock
 from acervo.models import AuditEntry, Deed, MediaFile, Transcript
-from acervo.models.media import HELD_NOT
 from acervo.prepare.hearing import NO_CONSENT
 from acervo.prepare.transcripts import hearable
 
@@ -65,7 +64,7 @@ def waiting(limit: int, *, busy: Sequence[UUID] = ()) -> list[UUID]:
         stopped_at=None,
         workspace__transcriber__paused_at=None,
         workspace__transcriber__isnull=False,
-        media__in=MediaFile.objects.filter(HELD_NOT, stored_at__isnull=False),
+        media__in=MediaFile.objects.openable(),
     )
     return list(found.exclude(pk__in=busy).order_by("asked_at").values_list("pk", flat=True)[:limit])
 
