@@ -93,6 +93,13 @@ async def store(
     )
 
 
+async def store_file(place: Place, path: Path) -> Stored:
+    """Like `store`, for a local file, which is never held whole unless it is small."""
+    if path.stat().st_size <= SMALL_BYTES:
+        return await store(place, path.read_bytes())
+    return await store(place, _pieces(path))
+
+
 async def read(row: SealedObject, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
     """Yield the plain bytes `start` to `stop`, in pieces of at most 1 MiB, each proven authentic before.
 
@@ -126,6 +133,12 @@ async def discard(object_keys: Sequence[str]) -> None:
     """Delete objects no row came to own."""
     if object_keys:
         await storage.configured().delete(object_keys)
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, SMALL_BYTES):
+            yield piece
 
 
 class _Passage:

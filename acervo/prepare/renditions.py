@@ -172,7 +172,7 @@ async def _work(due: Due, choose: Choose, *, is_last_try: bool) -> Work:
         for made in work.outcome.made:
             what = f"{made.kind}-{made.page}" if made.page else made.kind
             place = vault.Place(media.workspace_id, media.pk, what, media.sealing or "", key)
-            work.stored.append((made, await vault.store(place, made.path.read_bytes())))
+            work.stored.append((made, await vault.store_file(place, made.path)))
     return work
 
 

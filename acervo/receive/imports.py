@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -188,14 +187,8 @@ async def keep_archive(row: ChatImport, path: Path) -> None:
     key = await in_thread(_key, row)
     sealing = Sealing.ACERVO if key else Sealing.STORAGE
     place = vault.Place(row.workspace_id, row.pk, vault.ARCHIVE, sealing.value, key)
-    stored = await vault.store(place, _pieces(path))
+    stored = await vault.store_file(place, path)
     await in_thread(ChatImport.objects.filter(pk=row.pk).update, **stored.columns())
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while piece := await asyncio.to_thread(file.read, archive.CHUNK_BYTES):
-            yield piece
 
 
 def _key(row: ChatImport) -> keys.OpenKey | None:
