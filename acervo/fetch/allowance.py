@@ -3,6 +3,7 @@ block stays away even if every one of them fails."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
@@ -12,19 +13,18 @@ from django.db import transaction
 from acervo import providers
 from acervo.base import clock
 from acervo.fetch import claims
+from acervo.fetch.breaker import recent_failures
 from acervo.fetch.claims import Claim
 from acervo.models import Connection, MediaFile
-
-HOUR_S = 3600.0
 
 
 def claim(limit: int) -> list[Claim]:
     """Like `claims.claim`, within what each number may risk. Two processes that look at once wait for each other, but
     only over such numbers."""
-    budgets = {kind: budget for kind in providers.kinds() if (budget := _budget(kind))}
+    budgets = _budgets()
     with transaction.atomic():
-        careful = Connection.objects.filter(kind__in=budgets, paused_at=None, removed_at=None)
-        rows = list(careful.select_for_update(no_key=True).order_by("pk")) if budgets else []
+        careful = Connection.objects.live().filter(kind__in=budgets)
+        rows = careful.select_for_update(no_key=True).order_by("pk")
         free = {row.pk: _free(row, budgets[row.kind]) for row in rows}
         taken = claims.claim(limit, but_not_of=[pk for pk, places in free.items() if places == 0])
         kept, surplus = _within(taken, free)
@@ -32,15 +32,18 @@ def claim(limit: int) -> list[Claim]:
     return kept
 
 
-def _budget(kind: str) -> int | None:
-    return providers.get(kind).capabilities.download_failures_per_hour
+@functools.cache
+def _budgets() -> dict[str, int]:
+    """Failures an hour, of each kind that counts them. Asked before every claim, and always the same."""
+    found = {kind: providers.get(kind).capabilities.download_failures_per_hour for kind in providers.kinds()}
+    return {kind: budget for kind, budget in found.items() if budget is not None}
 
 
 def _free(row: Connection, budget: int) -> int:
     """How many more may fail before the breaker has to open, less those that may be failing right now; one at a time
     is always allowed, because the breaker itself keeps a number at rest."""
     at = clock.now()
-    recent = len([moment for moment in row.failures if moment > at.timestamp() - HOUR_S])
+    recent = len(recent_failures(row, at))
     in_hand = MediaFile.objects.awaited().filter(connection=row, claimed_until__gt=at).count()
     return max(max(budget - 1 - recent, 1) - in_hand, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +42,11 @@ def note(
         Connection.objects.filter(pk=pk).update(**changes)
 
 
+def recent_failures(row: Connection, at: datetime) -> list[float]:
+    """Unix seconds of the refused downloads that still count."""
+    return [moment for moment in row.failures if moment > at.timestamp() - HOUR_S]
+
+
 def _changes(
     row: Connection, results: list[Kept | Failed], budget: int | None, usage: Usage | None
 ) -> dict[str, Any]:
@@ -55,7 +60,7 @@ def _changes(
     if refusals:
         changes |= {"last_refusal": refusals[-1][:32], "last_refused_at": at}
     strained = [code for code in refusals if budget is not None or code in STRAIN]
-    past = [moment for moment in row.failures if moment > at.timestamp() - HOUR_S]
+    past = recent_failures(row, at)
     if kept and budget is None:
         past = []
     failures = past + [at.timestamp()] * len(strained)
