@@ -22,7 +22,7 @@ from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, MediaFile, Remake
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
-from acervo.receive import overdue
+from acervo.receive import missed, overdue
 
 log = logging.getLogger(__name__)
 clockwork = Blueprint()
@@ -190,7 +190,8 @@ async def state_losses(timestamp: int) -> None:
 @clockwork.task(name="recover_missed", queue="bulk", queueing_lock="recover_missed")
 async def recover_missed(timestamp: int) -> None:
     """Files whose webhook never came, where the provider keeps a list of what it received."""
-    for connection in await in_thread(lambda: list(Connection.objects.providers().live())):
+    with_a_list = Connection.objects.live().filter(kind__in=missed.kinds_with_a_list())
+    for connection in await in_thread(list, with_a_list):
         try:
             if found := await journey.recover_missed(connection):
                 log.warning("receive.webhooks_missed", extra={"files": found})

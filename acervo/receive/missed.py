@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,6 +11,7 @@ from uuid import UUID
 import aiohttp
 from django.db import transaction
 
+from acervo import providers
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.keep import credentials
@@ -29,12 +31,15 @@ OnNew = Callable[[], None]
 """Called inside the transaction that writes files nobody had told of: they are to be captured."""
 
 
+@functools.cache
+def kinds_with_a_list() -> tuple[str, ...]:
+    return tuple(kind for kind in providers.kinds() if issubclass(providers.get(kind), Recovers))
+
+
 async def recover(connection: Connection, session: aiohttp.ClientSession, on_new: OnNew) -> int:
-    """Read the list of one provider account since the last look; returns how many files no webhook had told.
+    """Read the list of one account, of a kind that has one, since the last look; returns how many files no webhook had told.
     Safe to run twice. Raises AccessLost and ProviderBusy; then the same stretch is read again next time."""
-    provider = await in_thread(credentials.provider, connection)
-    if not isinstance(provider, Recovers):
-        return 0
+    provider: Any = await in_thread(credentials.provider, connection)
     began_at = clock.now()
     found = 0
     async for reading in provider.missed(session, _since(connection, began_at)):

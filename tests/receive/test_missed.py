@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from asgiref.sync import sync_to_async
 
+from acervo import providers
 from acervo.base import clock
 from acervo.keep import credentials
 from acervo.models import Connection, MediaFile, Message
@@ -97,6 +97,7 @@ async def test_a_list_that_breaks_off_is_read_again_from_the_same_place(
     assert lister.asked[1] - lister.asked[0] < timedelta(minutes=1)
 
 
-async def test_a_provider_without_a_list_is_left_alone(connection: Connection) -> None:
-    assert not hasattr(await sync_to_async(credentials.provider)(connection), "missed")
-    assert await recover(connection) == (0, 0)
+def test_providers_without_a_list_are_left_alone() -> None:
+    assert set(missed.kinds_with_a_list()) == {"twilio", "bird"}
+    for kind in providers.kinds():
+        assert hasattr(providers.get(kind), "missed") == (kind in missed.kinds_with_a_list())
