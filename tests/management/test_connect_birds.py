@@ -9,8 +9,8 @@ from sandbox.bird import Channel as BirdChannel
 from sandbox.bird.server import DESK as BIRD_DESK
 from sandbox.messagebird import Channel, MessageBirdServer
 from sandbox.messagebird.server import DESK
-from tests.management.served import served
 from tests.management.test_commands import run, run_json
+from tests.served import served
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BIRD = BirdChannel()
