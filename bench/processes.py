@@ -52,9 +52,13 @@ def stop(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
 
 
 def cpu_s(processes: Iterable[psutil.Process]) -> float:
-    """Seconds of CPU these processes have used since they began, with their children that have ended."""
-    total = 0.0
+    """Seconds of CPU these processes and all below them have used since they began, those that have ended included."""
+    everyone: set[psutil.Process] = set()
     for process in processes:
+        with suppress(psutil.Error):
+            everyone |= {process, *process.children(recursive=True)}
+    total = 0.0
+    for process in everyone:
         with suppress(psutil.Error):
             total += sum(process.cpu_times()[:4])
     return total

@@ -30,7 +30,7 @@ os.environ |= {
 }
 
 # Who only hands tests out to other processes (pytest -n) needs no database; each of those brings its own.
-HANDS_OUT = "-n" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ
+HANDS_OUT = "--dist" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ
 
 if "DATABASE_URL" not in os.environ and not HANDS_OUT:
     from acervo.base.postgres import EmbeddedPostgres

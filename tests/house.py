@@ -23,8 +23,8 @@ import psutil
 from sandbox.whatsapp import Phone
 
 PARTS = ("web", "capture", "preparation", "postgres")
-READY_S = 120.0
-PATIENCE_S = 240.0
+READY_S = 240.0
+PATIENCE_S = 480.0
 
 
 @dataclass

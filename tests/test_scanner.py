@@ -39,10 +39,10 @@ def test_eicar_goes_into_quarantine_and_its_neighbour_plays_once_the_scanner_is_
         home.serve()
         asyncio.run(send(home.connect(meta), meta))
         held = {"document": "scanning", "voice": "scanning"}
-        wait_for(lambda: states(home) == held, "held while the scanner is away")
+        wait_for(lambda: states(home) == held, "held while the scanner is away", every_s=2)
         scanner.start()
         decided = {"document": "quarantined", "voice": "ready"}
-        wait_for(lambda: states(home) == decided, "decided once the scanner is there")
+        wait_for(lambda: states(home) == decided, "decided once the scanner is there", every_s=2)
         said = home.json("doctor")
         assert {row["part"]: row["is_well"] for row in said}["scanner"]
         assert SIGNATURE not in home.log.read_text()  # what is found is on the row and in the audit

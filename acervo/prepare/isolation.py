@@ -7,14 +7,12 @@ Landlock, seccomp, no capabilities) in its own process group with an empty envir
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import atexit
 import functools
+import json
 import logging
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +21,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from acervo.base.errors import NeedsPerson, Refused, TryLater
-from acervo.prepare import launcher
+from acervo.prepare import forkserver, launcher
+from acervo.prepare.forkserver import ForkServer, Tool
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,8 @@ STDERR_BYTES: Final = 64 * 1024
 SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 """Programs and libraries. Nothing else of /etc, no /proc, no /home, no /tmp."""
 
-_LAUNCHER = [launcher.__file__]
+_tools = ForkServer()
+atexit.register(_tools.stop)
 
 
 class ToolFailed(Refused):
@@ -128,30 +128,24 @@ async def run(
     everything it started are gone. Raises ToolTimedOut, ToolMissing, NotIsolated, and ToolFailed for too much output.
     """
     limits = limits or Limits()
-    process = await asyncio.create_subprocess_exec(
-        *_command(argv, reads=reads, writes=writes, limits=limits),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
     output, complaints = _Collected(limits.stdout_bytes), _Collected(STDERR_BYTES)
-    tasks = [
-        asyncio.create_task(_read(process.stdout, on_stdout or output.add)),
-        asyncio.create_task(_read(process.stderr, complaints.add)),
-        asyncio.create_task(process.wait()),
-    ]
-    try:
-        _, unfinished = await asyncio.wait(tasks, timeout=limits.wall_s)
-    finally:
-        await _end(process, tasks)
+    plan = _plan(argv, reads=reads, writes=writes, limits=limits)
+    async with _tools.start([str(word) for word in argv], plan) as running:
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(_read(running.stdout, on_stdout or output.add)),
+            asyncio.create_task(_read(running.stderr, complaints.add)),
+            asyncio.create_task(running.ended()),
+        ]
+        try:
+            _, unfinished = await asyncio.wait(tasks, timeout=limits.wall_s)
+        finally:
+            await _end(running, tasks)
     if unfinished:
         raise ToolTimedOut(f"{_name(argv)} did not finish within {limits.wall_s:g} s.")
-    for task in tasks:
-        task.result()
-    result = Result(process.returncode or 0, bytes(output.kept), bytes(complaints.kept))
+    returncode = [task.result() for task in tasks][-1]
+    if returncode is None:
+        raise ToolTimedOut(f"{_name(argv)} was killed from outside.")
+    result = Result(returncode, bytes(output.kept), bytes(complaints.kept))
     _refuse_launcher_failures(result, argv)
     if output.is_overflowing:
         raise ToolFailed(f"{_name(argv)} said too much.", returncode=result.returncode)
@@ -187,7 +181,8 @@ def tool(setting: str) -> str:
 @functools.cache
 def active() -> Isolation:
     """What isolation really is in force here, found by trying it on a child. Raises NotIsolated if there is no way."""
-    command = _launcher(reads=(), writes=None, limits=Limits(), is_required=False)
+    plan: dict[str, Any] = {"reads": [], "writes": None, "rlimits": Limits().rlimits(), "is_required": False}
+    command = [*forkserver.ALONE, launcher.__file__, json.dumps(plan)]
     finished = subprocess.run(command, env={}, capture_output=True, timeout=20, check=False)
     if finished.returncode:
         raise NotIsolated("Media tools cannot be started in isolation on this machine.")
@@ -199,26 +194,16 @@ def active() -> Isolation:
     )
 
 
-def _command(
+def _plan(
     argv: Sequence[str | Path], *, reads: Sequence[Path], writes: Path | None, limits: Limits
-) -> list[str]:
-    program, *arguments = (str(word) for word in argv)
-    seen = [*SYSTEM, str(Path(program).resolve()), *(str(path.resolve()) for path in reads)]
-    is_required = settings.ACERVO_ISOLATION == "required"
-    launched = _launcher(reads=seen, writes=writes, limits=limits, is_required=is_required)
-    return [*launched, program, *arguments]
-
-
-def _launcher(*, reads: Sequence[str], writes: Path | None, limits: Limits, is_required: bool) -> list[str]:
-    return [
-        *(sys.executable, "-I", "-S", "-B", "-X", "utf8", *_LAUNCHER),
-        *(f"read={path}" for path in reads),
-        *([f"write={writes.resolve()}"] if writes else []),
-        *(f"limit={name}={value}" for name, value in limits.rlimits().items()),
-        *(["required"] if is_required else []),
-        f"parent={os.getpid()}",
-        "--",
-    ]
+) -> dict[str, Any]:
+    """What `launcher.Plan` reads."""
+    return {
+        "reads": [*SYSTEM, str(Path(argv[0]).resolve()), *(str(path.resolve()) for path in reads)],
+        "writes": str(writes.resolve()) if writes else None,
+        "rlimits": limits.rlimits(),
+        "is_required": settings.ACERVO_ISOLATION == "required",
+    }
 
 
 def _refuse_launcher_failures(result: Result, argv: Sequence[str | Path]) -> None:
@@ -230,18 +215,15 @@ def _refuse_launcher_failures(result: Result, argv: Sequence[str | Path]) -> Non
         raise NotIsolated(f"{_name(argv)} could not be isolated.")
 
 
-async def _end(process: asyncio.subprocess.Process, tasks: Sequence[asyncio.Task[Any]]) -> None:
-    # Also after a clean end: what a tool left running in its group goes with it.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+async def _end(running: Tool, tasks: Sequence[asyncio.Task[Any]]) -> None:
+    running.let_go()
     _, unfinished = await asyncio.wait(tasks, timeout=5)
     for task in unfinished:
-        log.error("prepare.tool_survived", extra={"pid": process.pid})
+        log.error("prepare.tool_survived")
         task.cancel()
 
 
-async def _read(stream: asyncio.StreamReader | None, give: Callable[[bytes], None]) -> None:
-    assert stream is not None  # noqa: S101  (both are pipes)
+async def _read(stream: asyncio.StreamReader, give: Callable[[bytes], None]) -> None:
     while chunk := await stream.read(64 * 1024):
         give(chunk)
 

@@ -1,17 +1,23 @@
-"""Takes a media tool's freedom away and becomes it: `python -I -S launcher.py OPTION… -- TOOL ARGUMENT…`.
+"""Forks media tools and takes their freedom away: each is a fork of this small process that becomes the tool.
 
-Options are `read=PATH`, `write=PATH`, `limit=NAME=VALUE`, `parent=PID` and `required`; `isolation.py` writes them.
-Runs before any of our code is importable, so it stands alone on the standard library, and on little of that: each
-import is paid for by every file. What is taken is gone for the process and for all that it starts.
+`forkserver.py` starts it as `python -I -S launcher.py` with a socket as its standard input; with a plan as its argument
+it only tells how far that plan can be obeyed here. Runs where none of our code is importable, so it stands alone on the
+standard library. It lives as long as the process that asks, holds no secret, and reads nothing but requests.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
+import select
+import signal
+import socket
 import struct
 import sys
+from contextlib import suppress
+from typing import Any, NoReturn
 
 CANNOT_CONFINE = 125
 CANNOT_START = 127
@@ -19,7 +25,6 @@ COMPLAINT = "launcher: "
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 24, 38, 22
 CAP_DAC_READ_SEARCH = 2
-SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25  # importing `signal` costs more than the rest of this file
 
 # linux/landlock.h. The numbers of the three calls are the same on every architecture.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
@@ -44,50 +49,136 @@ SYSCALLS = {
 
 
 class Plan:
-    """What may remain."""
+    """What may remain to a tool; written by `isolation.py` as JSON."""
 
-    def __init__(self, options: list[str]) -> None:
-        pairs = [option.partition("=")[::2] for option in options]
-        self.reads = [value for key, value in pairs if key == "read"]
-        self.writes = dict(pairs).get("write")
-        self.rlimits = [value.partition("=")[::2] for key, value in pairs if key == "limit"]
-        self.parent = int(dict(pairs)["parent"])
-        self.is_required = "required" in options
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.reads: list[str] = told["reads"]
+        self.writes: str | None = told["writes"]
+        self.rlimits: dict[str, int] = told["rlimits"]
+        self.is_required: bool = told["is_required"]
 
 
 def main() -> None:
-    divider = sys.argv.index("--")
-    plan, command = Plan(sys.argv[1:divider]), sys.argv[divider + 1 :]
+    if len(sys.argv) > 1:
+        os.write(1, "\n".join(confine(Plan(json.loads(sys.argv[1])), os.getppid())).encode())
+    else:
+        Server(socket.socket(fileno=0)).serve()
+
+
+class Server:
+    """Starts a tool for every request, and ends it when its leash is let go.
+
+    A request is four bytes of length and so many of JSON. With it come three descriptors: where the tool's output and
+    complaints go, and its leash, a socket whose other end the asker holds. That end is told how the tool ended.
+    """
+
+    def __init__(self, requests: socket.socket) -> None:
+        self.requests = requests
+        self.leashes: dict[int, tuple[socket.socket, int]] = {}
+        """By descriptor: the leash and the tool's process id, which is its group's too."""
+        self.waiting = select.poll()
+        self.bell, bell = os.pipe()
+        os.set_blocking(bell, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # or the bell would not ring
+        signal.set_wakeup_fd(bell)
+
+    def serve(self) -> None:
+        """Until nobody can ask any more: then the asker is gone, and its tools go too."""
+        self.waiting.register(self.requests, select.POLLIN)
+        self.waiting.register(self.bell, select.POLLIN)
+        while True:
+            for (
+                fd,
+                _,
+            ) in self.waiting.poll():  # in the order of registering: no number is reused within a round
+                if fd == self.bell:
+                    os.read(self.bell, 4096)
+                    self._tell_ends()
+                elif fd != self.requests.fileno():
+                    self._let_go(fd)
+                elif not self._start():
+                    return self._end_all()
+
+    def _start(self) -> bool:
+        """False: the asker has closed its end."""
+        length, fds, _, _ = socket.recv_fds(self.requests, 4, 3, socket.MSG_WAITALL)
+        if len(length) < 4:
+            return False
+        request = json.loads(self.requests.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        parent, output, complaints, leash = os.getpid(), *fds
+        pid = os.fork()
+        if not pid:
+            become(request["argv"], Plan(request["plan"]), parent, output, complaints)
+        os.close(output)
+        os.close(complaints)
+        self.leashes[leash] = (socket.socket(fileno=leash), pid)
+        self.waiting.register(leash, select.POLLIN)
+        return True
+
+    def _let_go(self, fd: int) -> None:
+        if fd in self.leashes:  # else it ended in this very moment
+            self.waiting.unregister(fd)  # once is enough; its end is told when it has ended
+            kill_group(self.leashes[fd][1])
+
+    def _tell_ends(self) -> None:
+        for fd, (leash, pid) in list(self.leashes.items()):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            kill_group(pid)  # what it left running; its number is not given to another before it is reaped
+            _, status = os.waitpid(pid, 0)
+            del self.leashes[fd]
+            with suppress(KeyError):  # it was let go
+                self.waiting.unregister(fd)
+            with suppress(OSError):  # nobody may be left to be told
+                leash.send(str(os.waitstatus_to_exitcode(status)).encode())
+            leash.close()
+
+    def _end_all(self) -> None:
+        for _, pid in self.leashes.values():
+            kill_group(pid)
+
+
+def kill_group(pid: int) -> None:
+    """The tool, and all it started that did not leave its group. It is a child of ours that was not reaped yet."""
     try:
-        report = confine(plan)
-    except OSError as error:
-        _complain(CANNOT_CONFINE, error)
-    if not command:
-        os.write(1, "\n".join(report).encode())  # the answer to `isolation.active`
-        return
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        os.kill(pid, signal.SIGKILL)  # forked in this moment: it leads no group yet
+
+
+def become(argv: list[str], plan: Plan, parent: int, output: int, complaints: int) -> NoReturn:
+    """What a fork does with its life."""
+    failure = CANNOT_CONFINE
     try:
-        os.execve(command[0], command, {})  # noqa: S606
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(complaints, 2)
+        confine(plan, parent)
+        failure = CANNOT_START
+        os.execve(argv[0], argv, {})  # noqa: S606
     except OSError as error:
-        _complain(CANNOT_START, error)
+        os.write(2, f"{COMPLAINT}{error.strerror or type(error).__name__}\n".encode())
+    finally:
+        os._exit(failure)
 
 
-def _complain(code: int, error: OSError) -> None:
-    os.write(2, f"{COMPLAINT}{error.strerror or type(error).__name__}\n".encode())
-    os._exit(code)
-
-
-def confine(plan: Plan) -> list[str]:
+def confine(plan: Plan, parent: int) -> list[str]:
     """Obeys the plan as far as the kernel can, and says how far that was. Raises OSError if less than required."""
     os.umask(0o077)
     os.nice(10)  # preparing may never slow down a capture
-    report = [f"rlimit {name}" for name, value in plan.rlimits if _limit(name, int(value))]
+    report = [f"rlimit {name}" for name, value in plan.rlimits.items() if _limit(name, value)]
     os.chdir(plan.writes or "/")
     libc = ctypes.CDLL(None, use_errno=True)
-    for number in (SIGPIPE, SIGXFSZ):
-        libc.signal(number, 0)  # Python ignores them, and so would the tool: a limit has to end it
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(
+            number, signal.SIG_DFL
+        )  # Python ignores them, and so would the tool: a limit has to end it
     abi = 0
     if sys.platform == "linux":
-        _die_with(libc, plan.parent)
+        _die_with(libc, parent)
         _drop_privileges(libc)
         abi = _landlock(libc, plan)
         _close_syscalls(libc)
@@ -108,8 +199,8 @@ def _limit(name: str, value: int) -> bool:
 
 
 def _die_with(libc: ctypes.CDLL, parent: int) -> None:
-    """A worker that is killed takes its tools along."""
-    libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    """Should this server be killed, its tools go along; where it only ends, it ends them."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(CANNOT_CONFINE)
 

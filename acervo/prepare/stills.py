@@ -20,7 +20,7 @@ MAX_PIXELS = 50_000_000
 MOVING = ("WEBP", "PNG", "GIF")  # a JPEG with several frames is a phone's depth map, not a film
 QUALITY = 70  # at 320 and 640 pixels: 6 and 16 KB for a photograph
 MAX_FRAMES = 400
-MAX_PIXELS_OF_ALL_FRAMES = 400_000_000
+MAX_PIXELS_OF_ALL_FRAMES = 100_000_000  # 400 frames of a sticker
 SHORTEST_FRAME_MS = 20
 ANIMATED_SIDE = 320
 

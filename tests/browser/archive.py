@@ -110,7 +110,7 @@ def stocked(**settings: str) -> Iterator[Archive]:
     with running(**settings) as archive:
         _two_contacts_with_one_number(archive.hubspot, LIA)
         media_ids = archive.on_stage(_send_stock)
-        wait_for(lambda: _is_settled(archive.rows()), "settled")
+        wait_for(lambda: _is_settled(archive.rows()), "settled", every_s=2)  # each look is a process
         for row in archive.rows():
             name = media_ids.get(row["provider_id"]) or (
                 "lost" if row["refusal"] == "lost_at_provider" else None

@@ -30,44 +30,50 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """One process of `pytest -n` has them all, so that the archives are made once."""
+    item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: while Playwright's loop runs in this thread, neither asyncio nor Django may start another."""
+    """Browser tests side by side: while Playwright's loop runs in this thread, neither asyncio nor Django may start
+    another. It ends with the last of them."""
     items.sort(key=lambda item: item.path.is_relative_to(__file__.rpartition("/")[0]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def executable() -> str:
     return chromium.find_or_skip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def archive(executable: str) -> Iterator[Archive]:
     with stocked() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gallery(executable: str) -> Iterator[Gallery]:
     with filled() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         expect.set_options(timeout=PATIENCE_MS)
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright, executable: str) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=executable, args=list(chromium.FLAGS))
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(browser: Browser, archive: Archive) -> Any:
     """The cookies of an administrator."""
     context = browser.new_context()
@@ -136,7 +142,7 @@ def page(new_context: Callable[..., BrowserContext], signed_in: Any) -> Page:
     return new_context(storage_state=signed_in).new_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gallery_visitor(browser: Browser, gallery: Gallery) -> Iterator[BrowserContext]:
     """One signed-in administrator for all files of the gallery."""
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce", accept_downloads=True)

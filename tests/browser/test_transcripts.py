@@ -63,6 +63,7 @@ def send_voice(archive: Archive) -> str:
             None,
         ),
         "ready",
+        every_s=2,
     )
     return f"{archive.url}/m/{row['id']}"
 

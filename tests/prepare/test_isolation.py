@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from acervo.prepare import isolation
+from acervo.prepare.forkserver import ForkServer
 from acervo.prepare.isolation import (
     MIB,
     Limits,
@@ -45,7 +46,7 @@ async def until(condition, patience_s=10):
 
 
 def tools_of(pid, name):
-    return [child for child in psutil.Process(pid).children() if child.name() == name]
+    return [child for child in psutil.Process(pid).children(recursive=True) if child.name() == name]
 
 
 # ── files ──
@@ -249,11 +250,13 @@ async def test_required_isolation_is_not_silently_left_out(settings, monkeypatch
     original = Path(isolation.launcher.__file__).read_text()
     pretending = original.replace("    if abi < 1:\n", "    if True:\n")
     assert pretending != original
-    monkeypatch.setattr(isolation, "_LAUNCHER", ["-c", pretending])
+    server = ForkServer(["-c", pretending])
+    monkeypatch.setattr(isolation, "_tools", server)
     with pytest.raises(NotIsolated):
         await run(["/bin/true"], reads=[])
     settings.ACERVO_ISOLATION = "auto"
     assert (await run(["/bin/true"], reads=[])).returncode == 0
+    server.stop()
 
 
 def test_isolation_says_what_is_in_force():

@@ -132,7 +132,7 @@ async def test_a_picture_that_stands_still_has_no_moving_copy_and_nobody_misses_
     assert outcome.unmade == []
 
 
-@pytest.mark.parametrize(("size", "frames"), [((8, 8), 500), ((4000, 4000), 30)])
+@pytest.mark.parametrize(("size", "frames"), [((8, 8), 500), ((4000, 4000), 7)])
 async def test_an_animation_bomb_keeps_its_thumbnails_and_stands_still(size, frames, moving, out_dir):
     bomb = moving("bomb.gif", size=size, frames=frames)
     assert await unmade(bomb, "sticker", out_dir) == {"animated": "too_much"}
