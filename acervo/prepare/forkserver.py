@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -58,13 +57,10 @@ class ForkServer:
         """The tool at work under the plan of `launcher.Plan`. What still runs on leaving is killed."""
         request = json.dumps({"argv": argv, "plan": plan}).encode()
         with ExitStack() as ours, ExitStack() as theirs:
-            stdout, told_out = await _pipe(ours, theirs)
-            stderr, told_err = await _pipe(ours, theirs)
-            near, far = socket.socketpair()
-            theirs.callback(far.close)
-            told, leash = await asyncio.open_connection(sock=near)
-            ours.callback(leash.close)
-            self._ask(request, [told_out, told_err, far.fileno()])
+            stdout, _, told_out = await _line(ours, theirs)
+            stderr, _, told_err = await _line(ours, theirs)
+            told, leash, far_end = await _line(ours, theirs)
+            self._ask(request, [told_out, told_err, far_end])
             theirs.close()
             yield Tool(stdout, stderr, told, leash)
 
@@ -111,14 +107,11 @@ class ForkServer:
             )
 
 
-async def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[asyncio.StreamReader, int]:
-    """An end to read from, and the descriptor to write to."""
-    near, far = os.pipe()
-    theirs.callback(os.close, far)
-    reader = asyncio.StreamReader()
-    file = open(near, "rb", buffering=0)  # noqa: SIM115  (closed with its transport)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), file
-    )
-    ours.callback(transport.close)
-    return reader, far
+async def _line(ours: ExitStack, theirs: ExitStack) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, int]:
+    """Our end, and the descriptor of theirs. A pair of sockets: uvloop closes the end of a pipe twice, and the second
+    time the number may be that of a file somebody just opened."""
+    near, far = socket.socketpair()
+    theirs.callback(far.close)
+    reader, writer = await asyncio.open_connection(sock=near)
+    ours.callback(writer.close)
+    return reader, writer, far.fileno()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from acervo.prepare import isolation
 from acervo.prepare.forkserver import ForkServer
@@ -224,6 +225,27 @@ asyncio.run(isolation.run(["/bin/sleep", "60"], reads=[]))
         worker.kill()
         worker.wait()
     await until(lambda: not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("loop", [asyncio, uvloop])
+def test_many_side_by_side_are_each_told_their_own(loop):
+    async def start_many():
+        words = [f"note {number}" for number in range(60)]
+        said = await asyncio.gather(*(said_by(["/bin/echo", word]) for word in words))
+        assert said == words
+
+    loop.run(start_many())
+
+
+async def test_tools_go_with_a_killed_server_and_the_next_starts_another():
+    task = asyncio.create_task(run(["/bin/sleep", "60"], reads=[]))
+    await until(lambda: tools_of(os.getpid(), "sleep"))
+    (sleeper,) = tools_of(os.getpid(), "sleep")
+    psutil.Process(sleeper.ppid()).kill()
+    with pytest.raises(ToolTimedOut):
+        await task
+    await until(lambda: not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE)
+    assert await said_by(["/bin/echo", "again"]) == "again"
 
 
 # ── refusals ──
