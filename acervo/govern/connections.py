@@ -15,7 +15,7 @@ from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.base.http import is_allowed_private, is_public
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, MediaFile, Purpose, Workspace
+from acervo.models import AuditEntry, Connection, Deed, MediaFile, OnRevoke, Purpose, Workspace
 from acervo.providers.contract import Outcome
 
 
@@ -35,6 +35,12 @@ class SecretMissing(Refused):
     """A secret this connection needs was not given."""
 
     code = "secret_missing"
+
+
+class UnknownChoice(Refused):
+    """This is none of the answers that may be given."""
+
+    code = "unknown_choice"
 
 
 def connect(
@@ -109,6 +115,22 @@ def remove(connection: Connection, by: str) -> None:
         if not found.update(removed_at=clock.now(), removed_by=by):
             return
         _record(connection, "connection.removed", by, "")
+
+
+def change_on_revoke(connection: Connection, wanted: str, by: str) -> bool:
+    """What becomes of files that are taken back from now on; whether that is a change. Raises UnknownChoice."""
+    if wanted not in OnRevoke.values:
+        raise UnknownChoice()
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+        if row.on_revoke == wanted:
+            return False
+        details = {"kind": row.kind, "from": row.on_revoke, "to": wanted}
+        row.on_revoke = connection.on_revoke = wanted
+        row.save(update_fields=["on_revoke"])
+        deed = Deed("connection.on_revoke_changed", "connection", row.pk, "", details)
+        AuditEntry.objects.record(row.workspace_id, by, [deed])
+    return True
 
 
 def webhook_url(connection: Connection) -> str:

@@ -2,7 +2,7 @@
 
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.chat_import import ChatImport
-from acervo.models.connection import Connection, Purpose
+from acervo.models.connection import Connection, OnRevoke, Purpose
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.media import Kind, MediaFile
@@ -35,6 +35,7 @@ __all__ = [
     "MediaPolicy",
     "Member",
     "Message",
+    "OnRevoke",
     "Person",
     "PersonIdentifier",
     "Purpose",

@@ -20,6 +20,17 @@ class Purpose(models.TextChoices):
     CRM = "crm", "crm"
 
 
+class OnRevoke(models.TextChoices):
+    """What becomes of files whose sender took them back. That it happened is always written down."""
+
+    KEEP = "keep", "keep"
+    """They stay, and say that they were taken back."""
+    HIDE = "hide", "hide"
+    """Only those who decide see them."""
+    DELETE = "delete", "delete"
+    """Their bytes go; the row stays and says why."""
+
+
 class Connections(models.QuerySet["Connection"]):
     def visible_to(self, member: Member) -> Self:
         found = self.filter(workspace=member.workspace_id) if member.is_active else self.none()
@@ -54,6 +65,10 @@ class Connection(models.Model):
     sealed_secrets = models.BinaryField(editable=False)
     """`base.sealed`: JSON of name to secret."""
     api_base = models.URLField(max_length=200, null=True, blank=True)
+    on_revoke = models.CharField(
+        max_length=8, choices=OnRevoke, default=OnRevoke.KEEP, db_default=OnRevoke.KEEP
+    )
+    """Changed by `govern.connections.change_on_revoke`; holds for what is taken back from then on."""
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=64)
 
@@ -95,6 +110,9 @@ class Connection(models.Model):
             ),
             models.CheckConstraint(
                 name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)
+            ),
+            models.CheckConstraint(
+                name="connection_on_revoke_is_known", condition=Q(on_revoke__in=OnRevoke.values)
             ),
         ]
 

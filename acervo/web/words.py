@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from acervo.crms.contract import CrmErrorKind
-from acervo.models import Kind, RenditionKind, Role
+from acervo.models import Kind, OnRevoke, RenditionKind, Role
 from acervo.providers.contract import Outcome
 
 Words = str | Promise
@@ -235,6 +235,7 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "archive_away": _(
         "The archive of this import is not here: run the command again on the server, with the file it read before."
     ),
+    "unknown_choice": _("Choose one of the answers that are offered."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
 }
 
@@ -348,6 +349,22 @@ CONNECTION_STATES: Final[Mapping[str, Status]] = {
 }
 BY_HAND: Final[Words] = _("Paused by hand.")
 
+ON_REVOKE: Final[Mapping[str, tuple[Words, Words]]] = {
+    OnRevoke.KEEP: (
+        _("Keep the file"),
+        _("It stays as it is and says that its sender took it back."),
+    ),
+    OnRevoke.HIDE: (
+        _("Hide the file"),
+        _("Only the data-protection officer and administrators still see it. It leaves the CRM."),
+    ),
+    OnRevoke.DELETE: (
+        _("Delete the file"),
+        _("Its bytes, copies, transcript and CRM record are erased. That there was one stays written down."),
+    ),
+}
+"""What happens to files whose sender takes them back: the choice, and what it means."""
+
 SECRETS: Final[Mapping[str, Words]] = {
     "token": _("Access token"),
     "app_secret": _("App secret"),
@@ -441,6 +458,9 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
     "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
     "connection.registered": Happening(_("Our address was told to the provider"), "plug", "ok"),
+    "connection.on_revoke_changed": Happening(
+        _("What happens to files that are taken back was changed"), "settings", "info"
+    ),
     "connection.removed": Happening(_("Removed"), "ban", "bad"),
     "webhook.refused": Happening(_("A forged webhook was refused"), "shield-alert", "bad"),
     "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),

@@ -76,6 +76,7 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
         good.connection, removed_at=NOW
     ),
     "connection_purpose_is_known": lambda good: change(good.connection, purpose="both"),
+    "connection_on_revoke_is_known": lambda good: change(good.connection, on_revoke="sell"),
     # people
     "person_merge_has_a_time_and_a_target_or_neither": lambda good: change(good.person, merged_at=NOW),
     "person_is_not_merged_into_themselves": lambda good: change(
