@@ -7,6 +7,8 @@
     prepare               facts and copies      prepare/      queue `prepare`, a job a file
     transcribe            what was said         prepare/      queue `transcribe`, a job a file, where an engine is set
     deliver               the CRM's records     deliver/      queue `deliver`, a job a connection
+    send                  an answer of ours     answer/       queue `deliver`, a job a message
+    withdraw              taken back: gone      govern/       queue `deliver`, a job a file that was taken back
 
 Each step commits its facts and starts the next one in the same transaction. A step that is repeated finds its facts
 already there and changes nothing. Errors are of three families (`base.errors`): TryLater waits and tries again,
@@ -33,22 +35,34 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
+from acervo.answer import asking, not_taken, sending, statuses
+from acervo.answer.asking import Wish
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client, media_session
-from acervo.deliver import attach, outbox
+from acervo.deliver import attach, outbox, withdrawal
+from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
-from acervo.fetch import limits
-from acervo.govern import consent, media_rules, transcribers
+from acervo.govern import consent, erasure, media_rules, transcribers
 from acervo.govern.media_rules import Change, Rules
-from acervo.models import AuditEntry, ChatImport, Connection, Deed, Delivery, MediaFile, Receipt, Remake
+from acervo.models import (
+    AuditEntry,
+    ChatImport,
+    Connection,
+    Deed,
+    Delivery,
+    MediaFile,
+    Receipt,
+    Remake,
+    Sending,
+)
 from acervo.organise import address
-from acervo.prepare import quarantine, renditions, transcripts, unheard
+from acervo.prepare import quarantine, renditions, second_copy, transcripts, unheard
 from acervo.prepare import remake as remaking
 from acervo.prepare import scan as scanning
 from acervo.receive import imported, imports, missed, undone
-from acervo.receive.reader import drain
+from acervo.receive.reader import Drained, Heard, drain
 
 log = logging.getLogger(__name__)
 steps = Blueprint()
@@ -65,6 +79,7 @@ WAITED_FOR = 20
 ARRIVED, BACKLOG = 10, 0
 RESUMED_AT_ONCE = 50
 """Transcripts sent on their way by the press of a button; the clock sends the others."""
+SENDINGS_AT_ONCE = 100
 DELIVER_FIRST = 10
 """Deliveries share workers with preparation: a mountain of videos must not keep small records waiting."""
 
@@ -90,10 +105,21 @@ class Patience(BaseRetryStrategy):
 def read() -> int:
     """Read a batch of receipts and send the files they announce on their way. Returns how many receipts it read."""
     with transaction.atomic():
-        drained = drain()
-        if drained.new_files:
-            start_capture()
+        drained = drain(listen=_heard)
+        _announced(drained)
     return drained.receipts
+
+
+def _heard(heard: Heard) -> dict[UUID, list[Deed]]:
+    """What a batch says about messages of ours: what became of them, and what they were answered with."""
+    statuses.hear([statuses.Told(account, update) for account, update in heard.statuses])
+    return dict(consent.hear(heard.pressed))
+
+
+def _announced(drained: Drained) -> None:
+    if drained.new_files:
+        start_capture()
+    start_withdrawals(drained.withdrawn)
 
 
 @steps.task(
@@ -138,6 +164,31 @@ def _prepared(media: UUID) -> None:
     if outbox.promise([media]):
         start_deliveries()
     start_transcripts(transcripts.ask_automatically([media]))
+    if again.worth_another_look([media]):
+        _enqueue_once("fetch_again", "prepare", media=str(media))
+    else:
+        start_forgetting(forgotten.ask([media]))
+
+
+@steps.task(name="fetch_again", queue="prepare", retry=Patience())
+async def fetch_again(media: str) -> None:
+    """A damaged file that nothing else could prove is fetched once more; the better one is kept."""
+    second = await again.fetch_again(UUID(media))
+    if second is not None:
+        await second_copy.choose(UUID(media), second, _prepared)
+    else:
+        await in_thread(_seen_twice, UUID(media))
+
+
+def _seen_twice(media: UUID) -> None:
+    with transaction.atomic():
+        start_forgetting(forgotten.ask([media]))
+
+
+@steps.task(name="forget", queue="deliver", retry=Patience())
+async def forget(media: str) -> None:
+    """The provider's own copy goes, once ours is safe."""
+    await forgotten.forget(UUID(media))
 
 
 @steps.task(name="copies", queue="prepare", retry=Patience(), pass_context=True)
@@ -180,6 +231,20 @@ async def deliver(connection: str) -> None:
             pass
 
 
+@steps.task(name="send", queue="deliver")  # no retry, as above
+async def send(sending_id: str) -> None:
+    """One message of ours leaves, once."""
+    await sending.send(UUID(sending_id))
+
+
+@steps.task(name="withdraw", queue="deliver", retry=Patience())
+async def withdraw(media: str) -> None:
+    """A file that was taken back: its bytes go where the number wants that, and the CRMs let go of it."""
+    await erasure.erase(UUID(media))
+    async with _crm_client() as http:
+        await withdrawal.withdraw(UUID(media), http=http)
+
+
 def _crm_client() -> httpx.AsyncClient:
     return crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=CRM_TIMEOUT_S)
 
@@ -196,6 +261,36 @@ def start_deliveries() -> None:
     """A worker will look after every CRM that something is due for."""
     for connection in outbox.due_connections():
         _enqueue_once("deliver", "deliver", priority=DELIVER_FIRST, connection=str(connection))
+
+
+def start_sendings() -> None:
+    """Messages that are due: just asked for, put off by their provider, or left behind by a job that was lost."""
+    for pk in (
+        Sending.objects.due(clock.now()).order_by("due_at").values_list("pk", flat=True)[:SENDINGS_AT_ONCE]
+    ):
+        start_sending(pk)
+
+
+def start_sending(pk: UUID) -> None:
+    """Somebody waits for it. One waiting job is enough."""
+    _enqueue_once("send", "deliver", priority=WAITED_FOR, sending_id=str(pk))
+
+
+def start_withdrawals(files: Sequence[UUID]) -> None:
+    for media in files:
+        _enqueue_once("withdraw", "deliver", priority=WAITED_FOR, media=str(media))
+
+
+def start_forgetting(files: Sequence[UUID]) -> None:
+    for media in files:
+        _enqueue_once("forget", "deliver", media=str(media))
+
+
+def tell_what_was_not_taken() -> None:
+    """Customers whose file could not be kept are told so, where their workspace wants that."""
+    with transaction.atomic():
+        for pk in not_taken.ask_for_all():
+            start_sending(pk)
 
 
 def start_prepare(files: Sequence[UUID]) -> None:
@@ -274,13 +369,29 @@ def retry_capture(media: MediaFile, by: str) -> None:
     """Try to get a file now, even one that was given up: perhaps the provider was wrong."""
     with transaction.atomic():
         at = clock.now()
-        found = MediaFile.objects.filter(pk=media.pk, stored_at=None)
+        found = MediaFile.objects.filter(pk=media.pk, stored_at=None, erase_asked_at=None)
         if not found.update(gone_at=None, due_at=at, claimed_until=None, corrupt_attempts=0, changed_at=at):
             return
         AuditEntry.objects.record(
             media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")]
         )
         start_capture()  # after the audit, like everybody: in another order two would wait for each other
+
+
+def answer(wish: Wish, by: str) -> Sending:
+    """Write to a customer. Raises what `asking.ask` does, and then nothing is sent."""
+    with transaction.atomic():
+        row = asking.ask(wish, by)
+        start_sending(row.pk)
+    return row
+
+
+def answer_again(row: Sending, by: str) -> Sending:
+    """Send a message once more that failed, or may not have arrived."""
+    with transaction.atomic():
+        twin = asking.repeat(row, by)
+        start_sending(twin.pk)
+    return twin
 
 
 def fetch_by_hand(media: MediaFile, by: str, reason: str) -> None:
@@ -445,7 +556,7 @@ def replay_receipts(receipts: Sequence[UUID], by: str) -> int:
 async def recover_missed(connection: Connection) -> int:
     """Read a provider's own list for files whose webhook never came; returns how many there were."""
     async with media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=RECOVERING) as session:
-        return await missed.recover(connection, session, start_capture)
+        return await missed.recover(connection, session, _announced, _heard)
 
 
 async def reconcile(connection: Connection) -> None:

@@ -14,10 +14,13 @@ from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Status
 
 from acervo import journey
+from acervo.answer import statuses
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
+from acervo.fetch import forgotten as copies_there
+from acervo.govern import erasure
 from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, MediaFile, Remake
 from acervo.prepare import scan
@@ -49,6 +52,7 @@ def _start_what_is_due() -> None:
     if MediaFile.objects.due(clock.now()).exists():
         journey.start_capture()
     journey.start_deliveries()
+    journey.start_sendings()
 
 
 @clockwork.periodic(cron="* * * * * */20")
@@ -113,6 +117,29 @@ def _promise_recent() -> None:
     recent = MediaFile.objects.kept().filter(prepared_at__gte=clock.now() - LOOK_BACK)
     with transaction.atomic():
         outbox.promise(list(recent.values_list("pk", flat=True)))
+
+
+@clockwork.periodic(cron="* * * * * */20")
+@clockwork.task(name="tell_what_was_not_taken", queue="tick", queueing_lock="tell_what_was_not_taken")
+async def tell_what_was_not_taken(timestamp: int) -> None:
+    """Whoever sent a file that could not be kept is told so, where the workspace wants that."""
+    await in_thread(journey.tell_what_was_not_taken)
+
+
+@clockwork.periodic(cron="*/5 * * * *")
+@clockwork.task(name="find_unfinished_farewells", queue="tick", queueing_lock="find_unfinished_farewells")
+async def find_unfinished_farewells(timestamp: int) -> None:
+    """Files to be erased, or to be forgotten by their provider, whose job was lost or came to nothing; and what was heard
+    of messages that were not ours."""
+    await in_thread(_finish_farewells)
+
+
+def _finish_farewells() -> None:
+    before = clock.now() - FORGOTTEN_AFTER
+    with transaction.atomic():
+        journey.start_withdrawals(list(erasure.waiting(PER_RUN, before)))
+        journey.start_forgetting(copies_there.waiting(PER_RUN, before))
+        statuses.forget_early()
 
 
 @clockwork.periodic(cron="17 * * * *")

@@ -15,7 +15,7 @@ from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import parcels, records
 from acervo.deliver.refusals import DETACHED, subject
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
-from acervo.models.media import not_quarantined
+from acervo.models.media import not_quarantined, not_withdrawn
 
 BATCH = 100
 """Files one connector call may carry."""
@@ -23,8 +23,8 @@ LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
 BACKFILL_PER_MINUTE = 300
 """Old files are promised for later minutes, so that what arrives today never queues behind them."""
-NOT_IN_QUARANTINE = not_quarantined("media__")
-"""A file may be found infected between its promise and its delivery: then the promise waits for the officer."""
+TELLABLE = not_quarantined("media__") & not_withdrawn("media__")
+"""A file may be found infected, or be taken back, between its promise and its delivery: then the promise waits."""
 
 
 # ── promising ──
@@ -196,7 +196,7 @@ def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
         in_hand = Delivery.objects.filter(connection=connection, delivered_at=None, claimed_until__gt=now)
         busy = set(in_hand.values_list("media__person_id", flat=True))
         due = Delivery.objects.due(now).filter(
-            NOT_IN_QUARANTINE,
+            TELLABLE,
             connection=connection,
             media__workspace=connection.workspace_id,
             media__stored_at__isnull=False,
@@ -253,7 +253,7 @@ def due_connections() -> list[UUID]:
     return [
         pk
         for pk in live.values_list("pk", flat=True)
-        if Delivery.objects.due(now).filter(NOT_IN_QUARANTINE, connection=pk).exists()
+        if Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
     ]
 
 

@@ -195,7 +195,7 @@ async def _one(work: _Work, claim: Claim, means: _Means) -> Kept | Failed:
     finally:
         if line.usage is not None:
             work.usage[claim.connection_id] = line.usage
-    return Kept(claim, got.stored, got.resolved_mime, got.served_mime)
+    return Kept(claim, got.stored, got.resolved_mime, got.served_mime, got.served_name)
 
 
 def _claim(room: int) -> tuple[list[Claim], _Means]:

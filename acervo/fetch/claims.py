@@ -55,10 +55,11 @@ UPDATE acervo_mediafile f SET object_key = u.object_key, size_bytes = u.size_byt
     sha256 = u.sha256, sealing = u.sealing, seal_header = u.seal_header, data_key_id = u.data_key_id,
     stored_at = now(), changed_at = now(), claimed_until = NULL, attempts = attempts + 1, refusal = NULL,
     refused_at = NULL, url = NULL, url_expires_at = NULL, resolved_mime = u.resolved_mime, served_mime = u.served_mime,
-    held_at = CASE WHEN %s THEN now() END
+    file_name = COALESCE(f.file_name, u.served_name), held_at = CASE WHEN %s THEN now() END
 FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::uuid[],
-    %s::text[], %s::text[])
-    AS u(id, object_key, size_bytes, sealed_bytes, sha256, sealing, seal_header, data_key_id, resolved_mime, served_mime)
+    %s::text[], %s::text[], %s::text[])
+    AS u(id, object_key, size_bytes, sealed_bytes, sha256, sealing, seal_header, data_key_id, resolved_mime, served_mime,
+        served_name)
 WHERE f.id = u.id AND f.stored_at IS NULL AND f.gone_at IS NULL
 RETURNING f.id
 """
@@ -94,6 +95,7 @@ class Kept:
     stored: Stored
     resolved_mime: str | None = None
     served_mime: str | None = None
+    served_name: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _keep(kept: list[Kept], settled: Settled, deeds: dict[UUID, list[Deed]]) -> 
     if not kept:
         return
     rows = [
-        (k.claim.id, *_place(k.stored), k.resolved_mime, k.served_mime)
+        (k.claim.id, *_place(k.stored), k.resolved_mime, k.served_mime, k.served_name)
         for k in sorted(kept, key=lambda k: k.claim.id)
     ]
     is_held = settings.ACERVO_CLAMD is not None

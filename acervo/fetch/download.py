@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from email.message import Message
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -19,6 +20,7 @@ from acervo.fetch.claims import Claim, Corrupt
 from acervo.keep import vault
 from acervo.providers.contract import (
     DownloadRequest,
+    Kind,
     Outcome,
     Provider,
     ProviderBusy,
@@ -31,6 +33,8 @@ SMALL_BYTES = 1024 * 1024
 """Up to this size a file is held in memory, checked, and only then written."""
 HOPS = 3
 MIME_LENGTH = 160
+NAME_LENGTH = 512
+NAMED = frozenset({Kind.DOCUMENT, Kind.AUDIO})
 URL_MARGIN = timedelta(seconds=30)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PAGES = ("text/html", "application/json", "application/xhtml+xml")
@@ -64,6 +68,8 @@ class Downloaded:
     stored: vault.Stored
     resolved_mime: str | None = None
     served_mime: str | None = None
+    served_name: str | None = None
+    """As the answer would have it saved: the file's name where its sender's is not told."""
 
 
 async def download(line: Line, claim: Claim, place: vault.Place) -> Downloaded:
@@ -110,7 +116,12 @@ async def _get(line: Line, claim: Claim, resolved: Resolved, place: vault.Place)
         stored = await vault.store(
             place, await _body(response), verify=expected.verify, limit_bytes=expected.permitted_bytes
         )
-        return Downloaded(stored, _said(resolved.mime), _said(response.headers.get("Content-Type")))
+        return Downloaded(
+            stored,
+            _said(resolved.mime),
+            _said(response.headers.get("Content-Type")),
+            _name(claim.announced.kind, response.headers.get("Content-Disposition")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +211,17 @@ def _said(mime: str | None) -> str | None:
     """Kept as it was said, as far as it can be a type: a word of the outside world goes on a row."""
     said = "".join(letter for letter in mime or "" if " " <= letter <= "~").strip()
     return said[:MIME_LENGTH] or None
+
+
+def _name(kind: Kind, disposition: str | None) -> str | None:
+    """The last part of what Content-Disposition says, without what no name is made of. Shown, never used as a path. Of a
+    voice note or a picture it is only the store's own number."""
+    if not disposition or kind not in NAMED:
+        return None
+    header = Message()
+    header["Content-Disposition"] = disposition
+    last = (header.get_filename() or "").replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable()).strip(" .")[:NAME_LENGTH] or None
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes | AsyncIterator[bytes]:

@@ -15,19 +15,23 @@ from acervo.models.record_link import RecordLink
 from acervo.models.remake import Remake
 from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
+from acervo.models.sending import AnswerPolicy, ConsentAnswer, EarlyStatus, Sending, SendingPurpose
 from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
 
 __all__ = [
     "Ability",
+    "AnswerPolicy",
     "AuditEntry",
     "Chat",
     "ChatImport",
     "Connection",
+    "ConsentAnswer",
     "DataKey",
     "Deed",
     "Delivery",
     "Direction",
+    "EarlyStatus",
     "Kind",
     "Limit",
     "MadeAt",
@@ -47,6 +51,8 @@ __all__ = [
     "Role",
     "SealedObject",
     "Sealing",
+    "Sending",
+    "SendingPurpose",
     "SizeLimit",
     "Team",
     "Transcriber",

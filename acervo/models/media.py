@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from acervo.models.member import Member
 
 WAVEFORM_POINTS = 160
+TAKEN_BACK = "taken_back"
+"""The refusal of a file whose sender took it back, where that means that it goes."""
 
 
 class Kind(models.TextChoices):
@@ -32,6 +34,11 @@ class Kind(models.TextChoices):
     DOCUMENT = "document", "document"
 
 
+def not_withdrawn(prefix: str = "") -> Q:
+    """Neither hidden nor to be erased. `prefix` as below."""
+    return Q(**{f"{prefix}hidden_at": None, f"{prefix}erase_asked_at": None})
+
+
 def not_quarantined(prefix: str = "") -> Q:
     """`prefix` leads from another table to its file, such as `media__`."""
     return Q(**{f"{prefix}infection": None}) | Q(**{f"{prefix}released_at__isnull": False})
@@ -40,9 +47,14 @@ def not_quarantined(prefix: str = "") -> Q:
 class MediaFiles(models.QuerySet["MediaFile"]):
     def visible_to(self, member: Member) -> Self:
         """Every read of a door goes through here: what this does not give does not exist for the member."""
+        from acervo.models.member import Ability
+
         if not member.is_active:
             return self.none()
-        found = self.filter(workspace=member.workspace_id)
+        being_erased = Q(erase_asked_at__isnull=False, gone_at=None)
+        found = self.filter(~being_erased, workspace=member.workspace_id)
+        if not member.can(Ability.DECIDE):
+            found = found.filter(hidden_at=None)
         limits = member.limits()
         if limits is None:
             return found
@@ -58,11 +70,13 @@ class MediaFiles(models.QuerySet["MediaFile"]):
 
     def openable(self) -> Self:
         """Kept, and neither waiting for the scanner nor in quarantine: what a door may serve and a CRM may be told."""
-        return self.kept().filter(not_quarantined(), Q(held_at=None) | Q(scanned_at__isnull=False))
+        checked = Q(held_at=None) | Q(scanned_at__isnull=False)
+        return self.kept().filter(not_quarantined(), checked, erase_asked_at=None)
 
     def for_crms(self) -> Self:
-        """Openable, and not brought in by a chat export that stays out of the CRMs."""
-        return self.openable().filter(Q(message__chat_import=None) | Q(message__chat_import__delivers=True))
+        """Openable, not taken back, and not brought in by a chat export that stays out of the CRMs."""
+        delivers = Q(message__chat_import=None) | Q(message__chat_import__delivers=True)
+        return self.openable().filter(delivers, not_withdrawn())
 
     def awaiting_scan(self) -> Self:
         return self.kept().filter(held_at__isnull=False, scanned_at=None)
@@ -71,7 +85,12 @@ class MediaFiles(models.QuerySet["MediaFile"]):
         return self.filter(infection__isnull=False, released_at=None)
 
     def lost(self) -> Self:
-        return self.filter(gone_at__isnull=False)
+        """Those that could not be had; one that its sender took back is no loss."""
+        return self.filter(gone_at__isnull=False).exclude(refusal=TAKEN_BACK)
+
+    def hidden(self) -> Self:
+        """Taken back by their senders, and shown only to those who decide."""
+        return self.filter(hidden_at__isnull=False)
 
     def awaited(self) -> Self:
         """Announced, neither kept nor lost."""
@@ -148,6 +167,19 @@ class MediaFile(SealedObject):
     released_at = models.DateTimeField(null=True, blank=True)
     """When the officer let it out of quarantine; the audit says who and why."""
 
+    # taken back by its sender, and what the number does about it (`Connection.on_revoke`)
+    hidden_at = models.DateTimeField(null=True, blank=True)
+    erase_asked_at = models.DateTimeField(null=True, blank=True)
+    """Nobody sees it from here on; once its bytes are gone, `gone_at` says so and the row is shown as an absence."""
+
+    # the provider's own copy
+    forget_asked_at = models.DateTimeField(null=True, blank=True)
+    """When it was proven well enough to be deleted at the provider, where the number wants that."""
+    forgotten_at = models.DateTimeField(null=True, blank=True)
+    """When the provider deleted it, or no longer had it."""
+    fetched_again_at = models.DateTimeField(null=True, blank=True)
+    """When a damaged file was fetched a second time, because nothing but its own sound and picture could prove it."""
+
     # prepared
     mime = models.CharField(max_length=80, null=True, blank=True)
     """What the bytes are, from the allow-list of `base.filetypes`."""
@@ -218,6 +250,18 @@ class MediaFile(SealedObject):
                 name="file_is_released_from_quarantine_only",
                 condition=Q(released_at=None) | Q(infection__isnull=False),
             ),
+            models.CheckConstraint(
+                name="file_is_hidden_or_erased_but_not_both",
+                condition=Q(hidden_at=None) | Q(erase_asked_at=None),
+            ),
+            models.CheckConstraint(
+                name="file_goes_as_taken_back_only_once_asked",
+                condition=Q(gone_at=None) | ~Q(refusal=TAKEN_BACK) | Q(erase_asked_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="file_is_forgotten_only_once_asked",
+                condition=Q(forgotten_at=None) | Q(forget_asked_at__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(
@@ -242,6 +286,22 @@ class MediaFile(SealedObject):
                 name="file_quarantined",
                 condition=Q(infection__isnull=False, released_at=None),
             ),
+            models.Index(
+                fields=["workspace", "hidden_at"], name="file_hidden", condition=Q(hidden_at__isnull=False)
+            ),
+            models.Index(
+                fields=["erase_asked_at"],
+                name="file_to_erase",
+                condition=Q(erase_asked_at__isnull=False, gone_at=None),
+            ),
+            models.Index(
+                fields=["forget_asked_at"],
+                name="file_to_forget",
+                condition=Q(forget_asked_at__isnull=False, forgotten_at=None),
+            ),
+            models.Index(
+                fields=["workspace", "gone_at"], name="file_lost", condition=Q(gone_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -254,9 +314,12 @@ class MediaFile(SealedObject):
 
     @property
     def state(self) -> str:
-        """lost, quarantined, scanning, ready, preparing (stored), paused, retrying (refused before) or waiting."""
+        """taken_back, lost, hidden, quarantined, scanning, ready, preparing (stored), paused, retrying (refused before)
+        or waiting."""
         if self.gone_at:
-            return "lost"
+            return "taken_back" if self.refusal == TAKEN_BACK else "lost"
+        if self.hidden_at:
+            return "hidden"
         if self.is_quarantined:
             return "quarantined"
         if self.is_awaiting_scan:
@@ -278,7 +341,8 @@ class MediaFile(SealedObject):
     @property
     def is_openable(self) -> bool:
         """See `MediaFiles.openable`."""
-        return self.stored_at is not None and not self.is_awaiting_scan and not self.is_quarantined
+        is_let_through = not self.is_awaiting_scan and not self.is_quarantined
+        return self.stored_at is not None and is_let_through and self.erase_asked_at is None
 
     @property
     def is_playable(self) -> bool:

@@ -41,12 +41,14 @@ class Ability(StrEnum):
     """Release a file from quarantine, or leave it there."""
     EDIT = "edit"
     """Correct transcripts, ask for one."""
+    ANSWER = "answer"
+    """Write to a contact, ask for consent."""
 
 
 ABILITIES: dict[str, frozenset[Ability]] = {
     Role.ADMINISTRATOR: frozenset(Ability),
-    Role.MANAGER: frozenset({Ability.RETRY, Ability.OPERATE, Ability.EDIT}),
-    Role.AGENT: frozenset({Ability.RETRY, Ability.EDIT}),
+    Role.MANAGER: frozenset({Ability.RETRY, Ability.OPERATE, Ability.EDIT, Ability.ANSWER}),
+    Role.AGENT: frozenset({Ability.RETRY, Ability.EDIT, Ability.ANSWER}),
     Role.DPO: frozenset({Ability.OPERATE, Ability.READ_AUDIT, Ability.DECIDE}),
     Role.AUDITOR: frozenset({Ability.OPERATE, Ability.READ_AUDIT}),
 }

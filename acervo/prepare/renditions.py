@@ -120,7 +120,7 @@ async def prepare(media_id: UUID, on_prepared: OnPrepared, *, is_last_try: bool 
     due = await in_thread(_unprepared, media_id)
     if due is None:
         return
-    work = await _work(due, on_arrival, is_last_try=is_last_try)
+    work = await work_on(due, on_arrival, is_last_try=is_last_try)
     if not await in_thread(_commit_prepared, work, on_prepared):
         await vault.discard(work.object_keys())
 
@@ -128,10 +128,10 @@ async def prepare(media_id: UUID, on_prepared: OnPrepared, *, is_last_try: bool 
 async def make_missing(media_id: UUID, kinds: Sequence[str], *, is_last_try: bool = True) -> None:
     """The named copies of a prepared file that its policy wants and that are not there yet. Safe to run twice and by
     two workers at once. Raises ToolTimedOut, unless this is the last try."""
-    due = await in_thread(_ready, media_id)
+    due = await in_thread(ready, media_id)
     missing = set(kinds) - due.there if due else set()
     if due and missing:
-        work = await _work(due, lambda wish: wish.kind in missing, is_last_try=is_last_try)
+        work = await work_on(due, lambda wish: wish.kind in missing, is_last_try=is_last_try)
         # Whoever asks again is told at once, instead of waiting for what will not come.
         work.outcome.unmade += [Unmade(kind, NOT_NEEDED) for kind in sorted(missing - work.tried)]
         await vault.discard(await in_thread(_commit_missing, work))
@@ -141,14 +141,14 @@ async def remake(media_id: UUID, kinds: Sequence[str] = (), *, is_last_try: bool
     """The copies the policy wants today, made anew; all of them, or those of `kinds`. Old ones are replaced in one
     transaction, those no longer wanted dropped, and the facts of the file written down again. What is made at first
     play is remade where it is there already. A copy that fails leaves the old one. Safe to run twice."""
-    due = await in_thread(_ready, media_id)
+    due = await in_thread(ready, media_id)
     if due is None:
         return Remade()
 
     def choose(wish: Wish) -> bool:
         return wish.kind in kinds if kinds else on_arrival(wish) or wish.kind in due.there
 
-    work = await _work(due, choose, is_last_try=is_last_try)
+    work = await work_on(due, choose, is_last_try=is_last_try)
     remade, surplus = await in_thread(_commit_remade, work, set(kinds or RenditionKind.values))
     try:
         await vault.discard(surplus)
@@ -160,7 +160,7 @@ async def remake(media_id: UUID, kinds: Sequence[str] = (), *, is_last_try: bool
 # ── the work ──
 
 
-async def _work(due: Due, choose: Choose, *, is_last_try: bool) -> Work:
+async def work_on(due: Due, choose: Choose, *, is_last_try: bool) -> Work:
     """Looked at, made and stored; the caller commits."""
     media = due.media
     with workroom() as folder:
@@ -218,7 +218,7 @@ def _unprepared(media_id: UUID) -> Due | None:
     return Due(media, MediaPolicy.of(media.workspace_id)) if media else None
 
 
-def _ready(media_id: UUID) -> Due | None:
+def ready(media_id: UUID) -> Due | None:
     media = MediaFile.objects.openable().filter(pk=media_id, prepared_at__isnull=False).first()
     return Due(media, MediaPolicy.of(media.workspace_id), _kinds_of(media)) if media else None
 

@@ -84,6 +84,19 @@ async def rescan(media_id: UUID) -> Verdict | None:
     return await in_thread(_decide, open_files(), media, infection, engine, lambda pk: None)
 
 
+async def is_clean(candidate: MediaFile) -> bool:
+    """Whether bytes that no row owns yet may be looked into: yes where files are not scanned. In doubt no."""
+    asked = scanner()
+    if asked is None:
+        return True
+    try:
+        infection, _engine = await _ask(asked, candidate)
+    except AcervoError as error:
+        log.warning("scan.undecided", extra={"media": ids.text(candidate.pk), "reason": error.code})
+        return False
+    return infection is None
+
+
 def open_files() -> QuerySet[MediaFile]:
     """Those people have: neither held, nor ever found to be infected (the officer has decided about those)."""
     return MediaFile.objects.openable().filter(infection=None)

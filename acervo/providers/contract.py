@@ -126,6 +126,8 @@ class StatusUpdate:
     status: str
     at: datetime
     error_code: str | None = None
+    refusal: str | None = None
+    """What that means, where we know a word for it: `outside_window`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,10 @@ class Capabilities:
     """Those of `secret_names` that we make up ourselves; nobody is asked for them."""
     acknowledgement: tuple[str, str] = ("", "")
     """Content type and body of the 200 that answers a webhook, where the vendor reads it."""
+    returns_button_ids: bool = True
+    """Whether a pressed button comes back with our id; elsewhere only with its label."""
+    template_options: tuple[str, ...] = ()
+    """What a template needs here besides its name, language and values."""
     history_files: timedelta | None = None
     """Files of the past older than this, when the past is told, are never offered."""
 

@@ -11,7 +11,7 @@ import yarl
 
 from acervo.base import clock
 from acervo.providers.asking import USER_AGENT, Reply, host_of, is_safe_at
-from acervo.providers.contract import DownloadRequest, Outcome, ProviderBusy, Resolved
+from acervo.providers.contract import DownloadRequest, MediaGone, Outcome, Resolved
 from acervo.providers.untrusted import as_count
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -52,15 +52,15 @@ def expiry(url: str) -> datetime:
 
 
 def redirected(vendor: str, url: str, reply: Reply, *, trusted: Collection[str]) -> Resolved:
-    """Where a redirect leads: into the store, or to a host the operator named. Anywhere else is refused and asked about
-    again, for a provider may move its store, and this list with it, while files still live."""
+    """Where a redirect leads: into the store, or to a host the operator named. Anywhere else is refused for
+    good, and says so; should the provider have moved its store, a person asks again once this list is renewed."""
     location = {name.lower(): value for name, value in reply.headers.items()}.get("location", "")
     try:
         target = urljoin(url, location)
     except ValueError:
         target = ""
     if not is_store(target) and host_of(target) not in trusted:
-        raise ProviderBusy(
+        raise MediaGone(
             f"{vendor}'s link leads to a host files may not come from.", code=Outcome.FORBIDDEN_HOST
         )
     return Resolved(target, expires_at=expiry(target), is_open=True)

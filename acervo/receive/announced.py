@@ -70,7 +70,8 @@ SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
     %s::text[], %s::timestamptz[], %s::text[], %s::bool[], %s::text[]::jsonb[])
 ON CONFLICT (connection_id, provider_id) DO UPDATE SET type = EXCLUDED.type, chat_id = EXCLUDED.chat_id,
     sent_at = EXCLUDED.sent_at, reply_to = EXCLUDED.reply_to, is_forwarded = EXCLUDED.is_forwarded,
-    text = CASE WHEN acervo_message.extra ? 'edits' THEN acervo_message.text ELSE EXCLUDED.text END,
+    text = CASE WHEN acervo_message.extra ->> 'on_revoke' = 'delete' THEN NULL
+        WHEN acervo_message.extra ? 'edits' THEN acervo_message.text ELSE EXCLUDED.text END,
     extra = EXCLUDED.extra || acervo_message.extra || CASE WHEN acervo_message.extra ? 'edits'
         THEN jsonb_build_object('first_text', EXCLUDED.text) ELSE '{}'::jsonb END
     WHERE acervo_message.type = 'unseen' AND EXCLUDED.type <> 'unseen'

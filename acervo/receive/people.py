@@ -13,7 +13,18 @@ from uuid import UUID
 from django.db import connection as database
 
 from acervo.base import clock, ids
-from acervo.models import Chat, ChatImport, DataKey, MediaFile, Message, Person, PersonIdentifier, RecordLink
+from acervo.models import (
+    Chat,
+    ChatImport,
+    ConsentAnswer,
+    DataKey,
+    MediaFile,
+    Message,
+    Person,
+    PersonIdentifier,
+    RecordLink,
+    Sending,
+)
 from acervo.models.audit import Deed
 from acervo.providers.contract import Identity
 
@@ -183,9 +194,11 @@ def _move(loser: UUID, into: UUID) -> None:
         )
         Message.objects.filter(chat=chat).update(chat=home)
         MediaFile.objects.filter(chat=chat).update(chat=home)
+        Sending.objects.filter(chat=chat).update(chat=home)
         chat.delete()
     MediaFile.objects.filter(person=loser).update(person=into, changed_at=clock.now())
     ChatImport.objects.filter(person=loser).update(person=into)
+    ConsentAnswer.objects.filter(person=loser).update(person=into)
     has_current = DataKey.objects.filter(person=into, is_current=True).exists()
     DataKey.objects.filter(person=loser).update(person=into, **({"is_current": False} if has_current else {}))
     linked = RecordLink.objects.filter(person=into).values("connection_id", "object_type")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from acervo.models import AuditEntry, Connection, Deed, Receipt
 from acervo.providers.contract import (
     AccountEvent,
     Announcement,
+    Direction,
     IdentityChange,
     Provider,
     Reading,
@@ -27,9 +29,11 @@ from acervo.providers.contract import (
     UnreadableWebhook,
     Webhook,
 )
+from acervo.providers.sending import LONGEST_BUTTON
+from acervo.receive import taken_back
 from acervo.receive.announced import Announced, write
 from acervo.receive.people import Nobody, Register, keys
-from acervo.receive.withdrawn import Withdrawal, withdraw
+from acervo.receive.withdrawn import REVOKED, Withdrawal, withdraw
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,25 @@ class Drained:
     receipts: int = 0
     new_files: list[UUID] = field(default_factory=list)
     """Announced for the first time and not lost already: their journey begins."""
+    withdrawn: list[UUID] = field(default_factory=list)
+    """Taken back by their senders, to be hidden or erased everywhere."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a batch said about messages of ours, for those who sent them."""
+
+    statuses: list[tuple[Connection, StatusUpdate]] = field(default_factory=list)
+    pressed: list[tuple[UUID, str]] = field(default_factory=list)
+    """Inbound messages that may be pressed buttons, by connection and the provider's id."""
+
+
+Listen = Callable[[Heard], Mapping[UUID, list[Deed]]]
+"""Called inside the transaction, once the batch's messages are written; what it did, by workspace."""
+
+
+def nobody_listens(heard: Heard) -> Mapping[UUID, list[Deed]]:
+    return {}
 
 
 @dataclass(slots=True)
@@ -57,39 +80,42 @@ class _Batch:
     announced: list[Announced] = field(default_factory=list)
     identity_changes: list[IdentityChange] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
     deeds: list[Deed] = field(default_factory=list)
 
 
-def drain(limit: int = BATCH) -> Drained:
+def drain(limit: int = BATCH, *, listen: Listen = nobody_listens) -> Drained:
     """Read the oldest waiting receipts that no other reader holds. Must run inside a transaction:
-    the caller starts the journeys of `new_files` in the same one."""
+    the caller goes on with `new_files` and `withdrawn` in the same one."""
     receipts = _take(limit)
     if not receipts:
         return Drained()
     try:
         with transaction.atomic():
-            return _read_all(receipts)
+            return _read_all(receipts, listen)
     except LATER:
         raise
     except Exception as error:  # noqa: BLE001  (whatever it is, it must not keep the others waiting for ever)
         log.warning(
             "receipts.batch_refused", extra={"receipts": len(receipts), "reason": type(error).__name__}
         )
-        return _read_singly(receipts)
+        return _read_singly(receipts, listen)
 
 
-def write_reading(connection: Connection, reading: Reading) -> list[UUID]:
-    """Facts that came by no webhook, such as a provider's own list. What was told before changes nothing. Returns the
-    files announced for the first time. Must run inside a transaction."""
+def write_reading(connection: Connection, reading: Reading, listen: Listen = nobody_listens) -> Drained:
+    """Facts that came by no webhook, such as a provider's own list. What was told before changes nothing. Must run inside
+    a transaction, as `drain`."""
     batch = _Batch(connection.workspace_id)
     source = Receipt(id=None, received_at=clock.now())
     unread = [*reading.unread, *_sort_events(source, connection, reading, _Adapters(), batch)]
-    new_files = _write(batch, defaultdict(list))
-    if batch.deeds:
-        AuditEntry.objects.record(connection.workspace_id, by="system:reader", deeds=batch.deeds)
+    drained = Drained()
+    _write(batch, defaultdict(list), drained)
+    deeds = batch.deeds + list(listen(batch.heard).get(connection.workspace_id, ()))
+    if deeds:
+        AuditEntry.objects.record(connection.workspace_id, by="system:reader", deeds=deeds)
     if unread:
         log.warning("reading.unread", extra={"connection": str(connection.pk), "parts": len(unread)})
-    return new_files
+    return drained
 
 
 def _take(limit: int) -> list[Receipt]:
@@ -106,13 +132,13 @@ def _take(limit: int) -> list[Receipt]:
     return list(Receipt.objects.filter(pk__in=chosen).order_by("id")) if chosen else []
 
 
-def _read_singly(receipts: list[Receipt]) -> Drained:
+def _read_singly(receipts: list[Receipt], listen: Listen) -> Drained:
     """A batch fails as a whole: find the receipt that spoils it, list it as unread, let its neighbours through."""
     total = Drained()
     for receipt in receipts:
         try:
             with transaction.atomic():
-                one = _read_all([receipt])
+                one = _read_all([receipt], listen)
         except LATER:
             raise
         except Exception as error:
@@ -122,27 +148,33 @@ def _read_singly(receipts: list[Receipt]) -> Drained:
             one = Drained(receipts=1)
         total.receipts += one.receipts
         total.new_files += one.new_files
+        total.withdrawn += one.withdrawn
     return total
 
 
-def _read_all(receipts: list[Receipt]) -> Drained:
+def _read_all(receipts: list[Receipt], listen: Listen) -> Drained:
     adapters = _Adapters()
     batches: dict[UUID, _Batch] = {}
     unread: dict[UUID | None, list[Unread]] = {}
     for receipt in receipts:
         batch = batches.setdefault(receipt.workspace_id, _Batch(receipt.workspace_id))
         unread[receipt.pk] = _sort(receipt, adapters, batch)
-    new_files: list[UUID] = []
+    drained = Drained(len(receipts))
+    heard = Heard()
     deeds: dict[UUID, list[Deed]] = {}
     for workspace_id, batch in sorted(batches.items()):
-        new_files += _write(batch, unread)
+        _write(batch, unread, drained)
         deeds[workspace_id] = batch.deeds
+        heard.statuses += batch.heard.statuses
+        heard.pressed += batch.heard.pressed
+    for workspace_id, done in listen(heard).items():
+        deeds.setdefault(workspace_id, []).extend(done)
     _mark_read(receipts, unread)
     _touch(receipts)
-    for workspace_id, done in deeds.items():
+    for workspace_id, done in sorted(deeds.items()):
         if done:
             AuditEntry.objects.record(workspace_id, by="system:reader", deeds=done)
-    return Drained(len(receipts), new_files)
+    return drained
 
 
 class _Adapters:
@@ -210,11 +242,15 @@ def _sort_events(
         if account is None:
             if not isinstance(event, StatusUpdate):
                 unread.append(Unread("", "message", "unknown_account"))
+        elif isinstance(event, StatusUpdate):
+            batch.heard.statuses.append((account, event))
         elif isinstance(event, Announcement):
             if keys(event.sender):
                 batch.announced.append(
                     Announced(receipt.pk, account, capabilities, event, receipt.received_at)
                 )
+                if may_be_pressed(event):
+                    batch.heard.pressed.append((account.pk, event.message_id[:256]))
             else:
                 unread.append(Unread("", event.type, "no sender"))
         elif isinstance(event, Revocation):
@@ -225,12 +261,18 @@ def _sort_events(
     return unread
 
 
+def may_be_pressed(event: Announcement) -> bool:
+    """A button of ours, or nothing but its label: cheap, and asked of everything that comes in."""
+    is_short = event.text is not None and len(event.text) <= LONGEST_BUTTON and not event.files
+    return event.direction is Direction.INBOUND and (is_short or bool(event.extra.get("button")))
+
+
 def _account_deed(connection: Connection, event: AccountEvent) -> Deed:
     details: dict[str, Any] = {"type": event.type, "severity": event.severity, "summary": event.summary[:200]}
     return Deed("account.event", "connection", connection.pk, event.type[:200], details)
 
 
-def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]]) -> list[UUID]:
+def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]], drained: Drained) -> None:
     changes = batch.identity_changes
     register = Register.load(
         batch.workspace_id,
@@ -250,7 +292,11 @@ def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]]) -> list[UUID]
     batch.deeds += deeds
     for item in unknown:  # it stays on its receipt, and can be read again once the message is here
         unread[item.receipt_id].append(Unread("", "withdrawal", "its message is not known yet"))
-    return new_files
+    revoked = [deed.subject_id for deed in deeds if deed.action == REVOKED and deed.subject_id]
+    obeyed = taken_back.obey(revoked, new_files)
+    batch.deeds += obeyed.deeds
+    drained.withdrawn += obeyed.files
+    drained.new_files += [media for media in new_files if media not in obeyed.gone]
 
 
 def _mark_read(receipts: list[Receipt], unread: dict[UUID | None, list[Unread]]) -> None:

@@ -8,10 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from acervo.base import clock
-from acervo.models import Connection, Deed, MediaFile, Message
+from acervo.models import Connection, Deed, Direction, MediaFile, Message, OnRevoke
 from acervo.providers.contract import Announcement, Capabilities, Revocation
 from acervo.receive.announced import RANK, UNSEEN, Announced
 from acervo.receive.people import keys
+
+REVOKED = "message.revoked"
+ON_REVOKE = "on_revoke"
+"""In `Message.extra`: what the number did about it, when it heard that the message was taken back."""
+WORDS = ("edits", "first_text")
+"""What `extra` repeats of what a message said."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +43,8 @@ class Withdrawal:
 
 
 def withdraw(withdrawals: list[Withdrawal]) -> tuple[list[Deed], list[Withdrawal]]:
-    """Write them down; what then happens to files is policy, not ours. Returns the deeds, and the withdrawals of
-    messages we never heard of. Must run inside a transaction, after the batch's messages are written."""
+    """Write them down; what then happens to files says `taken_back`. Returns the deeds, and the withdrawals of messages
+    we never heard of. Must run inside a transaction, after the batch's messages are written."""
     deeds: list[Deed] = []
     unknown: list[Withdrawal] = []
     for item in sorted(withdrawals, key=_order):
@@ -49,9 +55,8 @@ def withdraw(withdrawals: list[Withdrawal]) -> tuple[list[Deed], list[Withdrawal
         elif item.event.edited is not None:
             deeds += _edit(row, item.event.at, item.event.edited)
         elif row.revoked_at is None:
-            row.revoked_at = item.event.at
-            row.save(update_fields=["revoked_at"])
-            deeds.append(Deed("message.revoked", "message", row.pk))
+            _revoke(row, item)
+            deeds.append(Deed(REVOKED, "message", row.pk))
     return deeds, unknown
 
 
@@ -60,8 +65,27 @@ def _order(item: Withdrawal) -> tuple[UUID, str, datetime]:
     return (item.account.pk, item.event.message_id, item.event.at)
 
 
+def _revoke(row: Message, item: Withdrawal) -> None:
+    """What the number does about it is settled now, also for what comes late. A company that deletes a message of its own
+    does not thereby empty its archive."""
+    row.revoked_at = item.event.at
+    if row.direction == Direction.INBOUND:
+        row.extra = {**row.extra, ON_REVOKE: str(item.account.on_revoke)}
+    if is_unsaid(row):
+        row.text = None
+        row.extra = {name: value for name, value in row.extra.items() if name not in WORDS}
+    row.save(update_fields=["revoked_at", "text", "extra"])
+
+
+def is_unsaid(row: Message) -> bool:
+    """Taken back where that means that everything goes."""
+    return bool(row.extra.get(ON_REVOKE) == OnRevoke.DELETE)
+
+
 def _edit(row: Message, at: datetime, form: Announcement) -> list[Deed]:
     """The newest form is the text; every form stays in `extra`, in the order people made them."""
+    if is_unsaid(row):
+        return []
     edit: dict[str, Any] = {"at": at.isoformat(), "text": form.text}
     edits = row.extra.get("edits", [])
     if edit in edits:

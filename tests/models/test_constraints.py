@@ -18,9 +18,11 @@ from acervo.models import (
     Chat,
     ChatImport,
     Connection,
+    ConsentAnswer,
     DataKey,
     Deed,
     Delivery,
+    EarlyStatus,
     MediaPolicy,
     Member,
     Message,
@@ -28,6 +30,7 @@ from acervo.models import (
     RecordLink,
     Remake,
     Rendition,
+    Sending,
     SizeLimit,
     Team,
     Transcriber,
@@ -142,6 +145,13 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "file_is_held_and_scanned_only_once_stored": lambda good: change(good.awaited, held_at=NOW),
     "infection_is_found_by_a_scan": lambda good: change(good.kept, infection="Eicar"),
     "file_is_released_from_quarantine_only": lambda good: change(good.kept, released_at=NOW),
+    "file_is_hidden_or_erased_but_not_both": lambda good: change(
+        good.kept, hidden_at=NOW, erase_asked_at=NOW
+    ),
+    "file_goes_as_taken_back_only_once_asked": lambda good: change(
+        good.awaited, gone_at=NOW, refusal="taken_back", refused_at=NOW
+    ),
+    "file_is_forgotten_only_once_asked": lambda good: change(good.kept, forgotten_at=NOW),
     # renditions
     "file_has_one_rendition_of_a_kind_and_page": lambda good: copy(good.rendition, object_key="w/another"),
     "only_pages_are_numbered": lambda good: change(good.rendition, page=1),
@@ -181,6 +191,28 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "segment_ends_after_it_starts": lambda good: change(good.segment, end_s=-1),
     "segment_confidence_is_a_share": lambda good: change(good.segment, confidence=2),
     "segment_edit_has_a_time_and_an_author_or_neither": lambda good: change(good.segment, edited_at=NOW),
+    # what we say
+    "sending_is_a_text_or_a_template": lambda good: change(good.sending, template={"name": "hello"}),
+    "sending_purpose_is_known": lambda good: change(good.sending, purpose="gossip"),
+    "sending_is_accepted_only_once_tried": lambda good: change(good.sending, tried_at=None),
+    "accepted_sending_has_an_id_and_a_place_in_its_chat": lambda good: change(good.sending, provider_id=None),
+    "sending_is_known_by_its_id_once": lambda good: copy(
+        good.sending, message=good.other_message, answers=None
+    ),
+    "acervo_sending_message_id_key": lambda good: copy(good.sending, provider_id="another", answers=None),
+    "sending_arrives_only_once_accepted": lambda good: change(good.queued, read_at=NOW),
+    "sending_did_not_both_arrive_and_fail": lambda good: change(
+        good.sending, delivered_at=NOW, failed_at=NOW, refusal="not_delivered", refused_at=NOW
+    ),
+    "sending_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(good.sending, refused_at=NOW),
+    "failed_sending_says_why": lambda good: change(good.sending, failed_at=NOW),
+    "message_is_told_once_that_its_file_was_not_taken": lambda good: change(
+        good.queued, answers=good.sending.answers
+    ),
+    "sending_is_repeated_once": lambda good: copy(good.repeated),
+    "early_status_is_heard_once": lambda good: copy(good.early),
+    "consent_is_given_or_refused_but_not_both": lambda good: change(good.consent, refused_at=NOW),
+    "acervo_consentanswer_message_id_key": lambda good: copy(good.consent),
     # the CRM
     "link_is_of_a_person_or_of_a_file": lambda good: change(good.person_link, media=good.kept),
     "person_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.person_link),
@@ -220,6 +252,25 @@ def good(
     transcript = Transcript.objects.create(
         workspace=workspace, media=kept, asked_by="test", made_at=NOW, engine="openai"
     )
+    wish = {
+        "workspace": workspace,
+        "connection": connection,
+        "chat": kept.chat,
+        "purpose": "file_not_taken",
+        "text": "oi",
+        "asked_at": NOW,
+        "asked_by": "test",
+        "due_at": NOW,
+    }
+    sending = Sending.objects.create(
+        answers=kept.message,
+        tried_at=NOW,
+        accepted_at=NOW,
+        provider_id="sent",
+        message=awaited.message,
+        **wish,
+    )
+    early = {"provider_id": "sent", "status": "read", "at": NOW, "heard_at": NOW}
     bytes_of_it = PLACE | {"object_key": "w/one", "size_bytes": 1, "sealed_bytes": 1, "sha256": "0" * 64}
     workspace.refresh_from_db()
     return SimpleNamespace(
@@ -260,6 +311,14 @@ def good(
         ),
         file_link=RecordLink.objects.create(media=kept, object_type="media", linked_at=NOW, **link),
         delivery=Delivery.objects.create(**promise),
+        sending=sending,
+        queued=Sending.objects.create(**wish),
+        repeated=Sending.objects.create(repeats=sending, **wish),
+        other_message=announced_file().message,
+        early=EarlyStatus.objects.create(workspace=workspace, connection=connection, **early),
+        consent=ConsentAnswer.objects.create(
+            workspace=workspace, person=kept.person, sending=sending, message=kept.message, given_at=NOW
+        ),
     )
 
 

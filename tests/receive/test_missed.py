@@ -64,7 +64,7 @@ async def recover(connection: Connection) -> tuple[int, int]:
     told: list[Any] = []
     await connection.arefresh_from_db()
     async with aiohttp.ClientSession() as session:
-        found = await missed.recover(connection, session, lambda: told.append(1))
+        found = await missed.recover(connection, session, lambda drained: told.append(1))
     return found, len(told)
 
 

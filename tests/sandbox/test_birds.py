@@ -137,7 +137,7 @@ async def test_faults_of_the_plan_reach_the_adapter_in_the_vendors_words(place):
             ("server_error", ProviderBusy, Outcome.UNAVAILABLE),
             ("host_down", ProviderBusy, Outcome.TIMED_OUT),
             ("html", ProviderBusy, Outcome.NOT_MEDIA),
-            ("redirect", ProviderBusy, Outcome.FORBIDDEN_HOST),
+            ("redirect", MediaGone, Outcome.FORBIDDEN_HOST),
             ("gone", MediaGone, Outcome.EXPIRED),
         ):
             await remote.clear_faults()

@@ -118,7 +118,7 @@ async def test_faults_of_the_plan_reach_the_adapter_in_twilios_words():
             ("server_error", ProviderBusy, Outcome.UNAVAILABLE),
             ("host_down", ProviderBusy, Outcome.TIMED_OUT),
             ("html", ProviderBusy, Outcome.NOT_MEDIA),
-            ("redirect", ProviderBusy, Outcome.FORBIDDEN_HOST),
+            ("redirect", MediaGone, Outcome.FORBIDDEN_HOST),
             ("token_revoked", AccessLost, Outcome.TOKEN_REVOKED),
             ("gone", MediaGone, Outcome.EXPIRED),
         ):

@@ -61,6 +61,8 @@ class Bird:
     name: ClassVar[str] = "Bird"
     secret_names: ClassVar[tuple[str, ...]] = ("access_key", "signing_key")
     capabilities: ClassVar[Capabilities] = Capabilities(
+        returns_button_ids=False,
+        template_options=("version", "keys"),
         declares_sha256=False,
         declares_size=False,
         file_lifetime=FILE_LIFETIME,

@@ -9,6 +9,7 @@ from typing import Any
 
 from acervo.providers.asking import host_of
 from acervo.providers.bird import files
+from acervo.providers.bird.errors import OUTSIDE_WINDOW
 from acervo.providers.contract import (
     AnnouncedFile,
     Announcement,
@@ -22,6 +23,7 @@ from acervo.providers.contract import (
     UnreadableWebhook,
 )
 from acervo.providers.parts import Part, Unreadable, guarded, reading
+from acervo.providers.sending import OutsideWindow
 from acervo.providers.untrusted import (
     as_id,
     as_mapping,
@@ -123,7 +125,12 @@ def _message(message: Json, frame: Frame, pointer: str) -> Iterator[Part]:
     if direction is Direction.OUTBOUND and word != "?":
         code = as_word(as_id(message.get("reason")))
         yield StatusUpdate(
-            account, message_id, STATUSES.get(word, word), changed, None if code == "?" else code
+            account,
+            message_id,
+            STATUSES.get(word, word),
+            changed,
+            error_code=None if code == "?" else code,
+            refusal=OutsideWindow.code if code in OUTSIDE_WINDOW else None,
         )
 
 

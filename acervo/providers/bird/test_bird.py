@@ -285,7 +285,7 @@ async def test_a_redirect_anywhere_else_is_refused(location):
     async with stage_with(Bird, [Answer(302, {"Location": location})]) as stage:
         stage.provider._trusted_besides = frozenset()
         stage.provider._is_ours = lambda url: True
-        with pytest.raises(ProviderBusy) as refusal:
+        with pytest.raises(MediaGone) as refusal:
             await stage.provider.resolve(stage.session, stage.file)
         assert refusal.value.code == Outcome.FORBIDDEN_HOST
 

@@ -108,8 +108,7 @@ class Dialog360:
         found = files.resolved(answer, vendor=VENDOR)
         url = self._moved(found.url)
         if url is None:
-            # Not given up: a host that is new to us may be in a newer version of this adapter.
-            raise ProviderBusy("360dialog named a link that is not Meta's.", code=Outcome.FORBIDDEN_HOST)
+            raise MediaGone("360dialog named a link that is not Meta's.", code=Outcome.FORBIDDEN_HOST)
         return Resolved(url, found.expires_at, found.mime, found.sha256, found.size_bytes, found.usage)
 
     def download_request(self, resolved: Resolved) -> DownloadRequest:

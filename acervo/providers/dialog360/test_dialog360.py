@@ -154,7 +154,7 @@ async def test_any_other_link_is_refused_before_it_is_rewritten(url):
     assert host_of(url) not in request.allowed_hosts
     answer = Answer(body=json.dumps({**FOUND, "url": url or "x"}).encode())
     async with http_stage(Dialog360, CREDENTIALS, VOICE, [answer]) as stage:
-        with pytest.raises(ProviderBusy) as refusal:
+        with pytest.raises(MediaGone) as refusal:
             await stage.provider.resolve(stage.session, VOICE)
     assert refusal.value.code == Outcome.FORBIDDEN_HOST
 

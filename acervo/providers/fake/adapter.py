@@ -37,6 +37,7 @@ from acervo.providers.contract import (
     Usage,
     Webhook,
 )
+from acervo.providers.sending import Outgoing, Sent
 from acervo.providers.untrusted import (
     as_count,
     as_id,
@@ -63,6 +64,8 @@ class FakeAccount:
     trouble: AcervoError | None = None
     """Raised at every question until cleared."""
     questions: int = 0
+    sent: list[Outgoing] = field(default_factory=list, repr=False)
+    """What it took from us, oldest first."""
 
 
 class Fake:
@@ -145,6 +148,11 @@ class Fake:
         except AcervoError as error:
             return Health(is_alive=False, code=error.code, detail=str(error))
         return Health(is_alive=True, code="ok")
+
+    async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
+        account = self._ask()
+        account.sent.append(message)
+        return Sent(f"out-{len(account.sent)}")
 
     def _ask(self) -> FakeAccount:
         account = self.account(self._credentials.account_id)

@@ -48,6 +48,7 @@ class MessageBird:
     name: ClassVar[str] = "MessageBird Conversations"
     secret_names: ClassVar[tuple[str, ...]] = ("access_key", "signing_key")
     capabilities: ClassVar[Capabilities] = Capabilities(
+        template_options=("namespace",),
         declares_sha256=False,
         declares_size=False,
         file_lifetime=FILE_LIFETIME,

@@ -23,7 +23,9 @@ from acervo.providers.contract import (
     UnreadableWebhook,
 )
 from acervo.providers.links import identifier
+from acervo.providers.messagebird.errors import OUTSIDE_WINDOW
 from acervo.providers.parts import Part, Unreadable, guarded, reading
+from acervo.providers.sending import OutsideWindow
 from acervo.providers.untrusted import (
     as_id,
     as_mapping,
@@ -146,8 +148,14 @@ def _message(message: Json, contact: Json, frame: Frame) -> Iterator[Part]:
             yield Unread("/message", as_word(type_), "unknown message type; its file is taken")
     if direction is Direction.OUTBOUND and word != "?":
         code = as_word(as_id(as_mapping(message.get("error")).get("code")))
-        error_code = None if code == "?" else code
-        yield StatusUpdate(account, message_id, STATUSES.get(word, word), updated, error_code)
+        yield StatusUpdate(
+            account,
+            message_id,
+            STATUSES.get(word, word),
+            updated,
+            error_code=None if code == "?" else code,
+            refusal=OutsideWindow.code if code in OUTSIDE_WINDOW else None,
+        )
 
 
 def _said(

@@ -298,7 +298,7 @@ async def test_a_redirect_into_the_store_is_taken_without_the_key_and_no_other_i
         "https://x.test/",
     ):
         async with stage_with(MessageBird, [Answer(302, {"Location": elsewhere})]) as stage:
-            with pytest.raises(ProviderBusy) as refusal:
+            with pytest.raises(MediaGone) as refusal:
                 await stage.provider.resolve(stage.session, stage.file)
             assert refusal.value.code == Outcome.FORBIDDEN_HOST
 

@@ -12,7 +12,9 @@ from acervo.providers.meta_cloud.calls import read_call
 from acervo.providers.meta_cloud.frame import Frame, Reader, child, each, error_codes
 from acervo.providers.meta_cloud.identity import Contacts, digits
 from acervo.providers.meta_cloud.messages import moment, read_echo, read_history, read_message
+from acervo.providers.meta_cloud.outgoing import LATE_CODES
 from acervo.providers.parts import Part, Unreadable
+from acervo.providers.sending import OutsideWindow
 from acervo.providers.untrusted import as_id, as_mapping, as_moment, as_text, as_word, parse_object
 
 Json = Mapping[str, Any]
@@ -95,6 +97,7 @@ def _read_status(status: Json, frame: Frame, pointer: str) -> Iterator[Part]:
         status=word,
         at=moment(status, frame)[0],
         error_code=str(codes[0]) if codes else None,
+        refusal=OutsideWindow.code if set(codes) & LATE_CODES else None,
     )
 
 

@@ -164,11 +164,11 @@ class Twilio:
         return Frame(self._api.account_sid, self._credentials.account_id, self._api.origins, at)
 
     def _second_hop(self, url: str) -> Resolved:
-        """A link we must not follow is no reason to give a file up: it stays at Twilio until we know better."""
+        """Where Twilio's own link leads on."""
         if self._api.is_own(url):
             raise ProviderBusy("Twilio's link leads in circles.", code=Outcome.UNKNOWN)
         if not is_safe_at(url, HOSTS) and host_of(url) not in self._named:
-            raise ProviderBusy("Twilio's link leads to a host we do not know.", code=Outcome.FORBIDDEN_HOST)
+            raise MediaGone("Twilio's link leads to a host we do not know.", code=Outcome.FORBIDDEN_HOST)
         return Resolved(url=url, expires_at=_expiry(url))
 
     async def _is_young(self, session: aiohttp.ClientSession, place: files.Place) -> bool:

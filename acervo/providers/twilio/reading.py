@@ -9,7 +9,9 @@ from datetime import datetime
 from acervo.base.errors import AcervoError
 from acervo.providers.contract import AccountEvent, Reading, StatusUpdate, UnreadableWebhook
 from acervo.providers.parts import Part, Unreadable, guarded, reading
+from acervo.providers.sending import OutsideWindow
 from acervo.providers.twilio import identity
+from acervo.providers.twilio.errors import OUTSIDE_WINDOW
 from acervo.providers.twilio.messages import Frame, Said, message_sid, read_message
 from acervo.providers.untrusted import as_mapping, as_text, as_word, parse_object
 
@@ -72,6 +74,7 @@ def _status(said: Said, frame: Frame) -> StatusUpdate:
         status=word,
         at=frame.at,
         error_code=None if code in ("?", "0") else code,
+        refusal=OutsideWindow.code if code in OUTSIDE_WINDOW else None,
     )
 
 

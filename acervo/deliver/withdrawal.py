@@ -1,0 +1,117 @@
+"""A file that was taken back leaves the CRMs: its records go, and what was promised of it is no longer."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+from uuid import UUID
+
+import httpx
+from django.db import transaction
+
+from acervo.base import clock, ids
+from acervo.base.database import in_thread
+from acervo.base.errors import TryLater
+from acervo.crms.contract import CrmError, CrmErrorKind, RecordRef
+from acervo.deliver import account
+from acervo.deliver.account import OpenConnector
+from acervo.deliver.records import BY, WRITTEN
+from acervo.deliver.refusals import subject
+from acervo.keep import credentials
+from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+from acervo.models.media import TAKEN_BACK
+
+log = logging.getLogger(__name__)
+
+IN_HAND_S: Final = 30.0
+PAUSED_S: Final = 3600.0
+
+
+class StillBeingWritten(TryLater):
+    """Somebody is just writing this file into a CRM."""
+
+    code = "still_being_written"
+
+
+class CrmBusy(TryLater):
+    """The CRM cannot be asked to remove a record just now."""
+
+    code = "unavailable"
+
+
+async def withdraw(
+    media_id: UUID, *, http: httpx.AsyncClient, open_connector: OpenConnector = credentials.connector
+) -> None:
+    """Safe to run twice. Raises StillBeingWritten and CrmBusy, after everything else was done. A paused CRM is asked once
+    it goes on; one that is removed, or refuses, keeps its record, and the audit trail says so."""
+    links = await in_thread(_stop, media_id)
+    busy: CrmError | None = None
+    for link in links:
+        try:
+            await _erase(link, http, open_connector)
+        except CrmError as error:
+            if error.is_retryable:
+                busy = error
+            else:
+                await in_thread(_give_up, link, str(error.kind))
+    if busy is not None:
+        raise CrmBusy(after_s=busy.retry_after_s)
+
+
+def _stop(media_id: UUID) -> list[RecordLink]:
+    """What was promised is stopped; the records that are to go."""
+    at = clock.now()
+    with transaction.atomic():
+        media = MediaFile.objects.filter(pk=media_id).exclude(hidden_at=None, erase_asked_at=None)
+        if not media.exists():
+            return []
+        promised = Delivery.objects.filter(media=media_id).order_by("pk").select_for_update(no_key=True)
+        if any(row.claimed_until and row.claimed_until > at for row in promised if not row.delivered_at):
+            raise StillBeingWritten(after_s=IN_HAND_S)
+        Delivery.objects.filter(media=media_id).exclude(refusal=TAKEN_BACK).update(
+            delivered_at=None,
+            stopped_at=at,
+            refusal=TAKEN_BACK,
+            refused_at=at,
+            refusal_facts={},
+            claimed_until=None,
+        )
+    ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
+    return list(ours.select_related("connection").order_by("pk"))
+
+
+async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
+    if link.connection.removed_at:
+        raise CrmError(CrmErrorKind.FORBIDDEN)
+    if link.connection.paused_at:
+        raise CrmError(CrmErrorKind.UNAVAILABLE, retry_after_s=PAUSED_S)
+    connection: Connection = await account.find(link.connection_id)
+    connector = await account.prepare(connection, http, open_connector)
+    try:
+        result = await connector.erase_media(RecordRef(link.object_type, link.record_id, link.url))
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.NOT_FOUND:
+            raise
+    else:
+        if result.outcome == "impossible":
+            raise CrmError(CrmErrorKind.UNSUPPORTED)
+    await in_thread(_forget, link)
+
+
+def _forget(link: RecordLink) -> None:
+    with transaction.atomic():
+        if RecordLink.objects.filter(pk=link.pk).delete()[0]:
+            _record(link, "file.removed_from_crm", "")
+
+
+def _give_up(link: RecordLink, reason: str) -> None:
+    log.warning(
+        "crm.record_left", extra={"media": ids.text(link.media_id) if link.media_id else "", "reason": reason}
+    )
+    with transaction.atomic():
+        _record(link, "file.left_in_crm", reason)
+
+
+def _record(link: RecordLink, action: str, reason: str) -> None:
+    details = {**subject(link.connection), "record": link.record_id}
+    AuditEntry.objects.record(link.workspace_id, BY, [Deed(action, "file", link.media_id, reason, details)])
