@@ -50,6 +50,11 @@ def language_for(person_id: UUID, workspace_id: UUID) -> str:
     return guess if guess in languages() else own
 
 
+def said(workspace_id: UUID, purpose: str, language: str) -> str:
+    """What a workspace says."""
+    return text(AnswerPolicy.of(workspace_id), purpose, language)
+
+
 def text(policy: AnswerPolicy, purpose: str, language: str) -> str:
     """The workspace's own words, else ours."""
     chosen = policy.wordings.get(purpose, {}).get(language)

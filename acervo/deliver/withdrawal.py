@@ -19,7 +19,6 @@ from acervo.deliver.records import BY, WRITTEN
 from acervo.deliver.refusals import subject
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
-from acervo.models.media import TAKEN_BACK
 
 log = logging.getLogger(__name__)
 
@@ -59,23 +58,17 @@ async def withdraw(
 
 
 def _stop(media_id: UUID) -> list[RecordLink]:
-    """What was promised is stopped; the records that are to go."""
+    """Nothing is promised any more; the records that are to go."""
     at = clock.now()
     with transaction.atomic():
         media = MediaFile.objects.filter(pk=media_id).exclude(hidden_at=None, erase_asked_at=None)
         if not media.exists():
             return []
-        promised = Delivery.objects.filter(media=media_id).order_by("pk").select_for_update(no_key=True)
-        if any(row.claimed_until and row.claimed_until > at for row in promised if not row.delivered_at):
+        promised = Delivery.objects.filter(media=media_id)
+        in_hand = [row.claimed_until for row in promised.select_for_update() if not row.delivered_at]
+        if any(until and until > at for until in in_hand):
             raise StillBeingWritten(after_s=IN_HAND_S)
-        Delivery.objects.filter(media=media_id).exclude(refusal=TAKEN_BACK).update(
-            delivered_at=None,
-            stopped_at=at,
-            refusal=TAKEN_BACK,
-            refused_at=at,
-            refusal_facts={},
-            claimed_until=None,
-        )
+        promised.delete()
     ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
     return list(ours.select_related("connection").order_by("pk"))
 

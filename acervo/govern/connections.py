@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,9 +14,12 @@ from acervo import crms, providers
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.base.http import is_allowed_private, is_public
+from acervo.fetch import forgotten
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, MediaFile, OnRevoke, Purpose, Workspace
 from acervo.providers.contract import Outcome
+
+FORGETS: Final[Mapping[str, bool | str]] = {"nothing": False, "proven": True, "all": forgotten.ALL}
 
 
 class AlreadyConnected(Refused):
@@ -130,6 +133,21 @@ def change_on_revoke(connection: Connection, wanted: str, by: str) -> bool:
         row.save(update_fields=["on_revoke"])
         deed = Deed("connection.on_revoke_changed", "connection", row.pk, "", details)
         AuditEntry.objects.record(row.workspace_id, by, [deed])
+    return True
+
+
+def change_forgets(connection: Connection, wanted: str, by: str) -> bool:
+    """Whether the provider's own copies are deleted once ours are safe: of no file, of proven ones, or of all; whether
+    that is a change. Holds for files that become ready from then on. Raises UnknownChoice."""
+    if wanted not in FORGETS:
+        raise UnknownChoice()
+    with transaction.atomic():
+        row = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+        if row.options.get(forgotten.OPTION, False) == FORGETS[wanted]:
+            return False
+        row.options = connection.options = {**row.options, forgotten.OPTION: FORGETS[wanted]}
+        row.save(update_fields=["options"])
+        _record(row, "connection.forgets_changed", by, wanted)
     return True
 
 

@@ -28,6 +28,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from acervo.base import clock, ids
 from acervo.models import Delivery, Kind, MediaFile, Member, Person, Transcript, Workspace
+from acervo.models.media import TAKEN_BACK
 
 Files = TypeVar("Files", bound="QuerySet[MediaFile]")
 
@@ -233,7 +234,7 @@ _CRM: Final[dict[str, Callable[[], Q]]] = {
 _CAPTURE: Final[dict[str, Q]] = {
     "kept": Q(stored_at__isnull=False),
     "waiting": Q(stored_at=None, gone_at=None),
-    "lost": Q(gone_at__isnull=False),
+    "lost": Q(gone_at__isnull=False) & ~Q(refusal=TAKEN_BACK),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.db.models.functions import Left
 from django.utils.translation import gettext as _
 
@@ -85,7 +85,7 @@ def with_facts(files: QuerySet[MediaFile]) -> QuerySet[MediaFile]:
     return (
         files.select_related("person", "connection", "workspace__media_policy")
         .defer(*BYTES_A_CARD_DOES_NOT_NEED)
-        .annotate(speech=Left("transcript__text", SPEECH_LETTERS))
+        .annotate(speech=Left("transcript__text", SPEECH_LETTERS), taken_back_at=F("message__revoked_at"))
         .prefetch_related(
             Prefetch(
                 "renditions",
@@ -111,10 +111,16 @@ def card(media: MediaFile) -> Card:
         family=_family(media),
         thumb=_thumb(media),
         sources=sources(media),
-        state=None if media.state == "ready" else words.FILE_STATES[media.state],
+        state=_state(media),
         crm=crm_status(media.deliveries.all()),
         lost=words.lost(media.refusal) if media.gone_at else "",
     )
+
+
+def _state(media: MediaFile) -> words.Status | None:
+    if media.state == "ready":
+        return words.TAKEN_BACK_STATUS if getattr(media, "taken_back_at", None) else None
+    return words.FILE_STATES[media.state]
 
 
 def cards(files: Iterable[MediaFile]) -> list[Card]:

@@ -12,9 +12,10 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from acervo.base import ids
-from acervo.models import MediaFile, Member, Person
+from acervo.models import Ability, ConsentAnswer, MediaFile, Member, Person
 from acervo.organise import search
 from acervo.organise.search import Wish
+from acervo.web.answers import chats_of, with_person
 from acervo.web.cards import card, with_facts
 from acervo.web.guards import MemberRequest, for_members
 from acervo.web.library import days, place_of
@@ -63,6 +64,13 @@ def contact(request: MemberRequest, person: UUID) -> HttpResponse:
     if after and request.htmx and not request.htmx.boosted:
         return render(request, "_library_page.html", found)
     found |= {
+        "chats": chats_of(request.user, somebody) if request.user.can(Ability.ANSWER) else [],
+        "answers": with_person(request.user, somebody),
+        "consent": ConsentAnswer.objects.visible_to(request.user)
+        .filter(person=somebody)
+        .newest_first()
+        .select_related("message", "sending")
+        .first(),
         "numbers": list(somebody.identifiers.filter(kind="phone").values_list("value", flat=True)),
         "links": list(somebody.record_links.select_related("connection")),
         "totals": files.aggregate(

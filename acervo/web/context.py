@@ -58,6 +58,13 @@ def _places(member: Member, here: str, where: str) -> list[Place]:
             (_("Your preferences"), "/me", "user", ("/me",), True),
             (_("Media"), "/settings/media", "video", ("/settings/media",), member.can(Ability.OPERATE)),
             (
+                _("Messages"),
+                "/settings/answers",
+                "send",
+                ("/settings/answers",),
+                member.can(Ability.OPERATE),
+            ),
+            (
                 _("Transcripts"),
                 "/settings/transcripts",
                 "captions",

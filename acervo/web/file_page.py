@@ -29,6 +29,7 @@ from acervo.models import (
     by_member,
 )
 from acervo.web import words
+from acervo.web.answers import about_file, may_answer
 from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, delivery_state, with_facts
 from acervo.web.custody import custody
@@ -40,8 +41,9 @@ from acervo.web.transcripts import shown as shown_transcript
 MOST_ENTRIES: Final = 60
 MOST_COPIES: Final = 20
 PLAYABLE: Final = (RenditionKind.MP3, RenditionKind.MP4)
-CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled")
+CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled", "file.left_in_crm")
 """Deeds whose reason is a code of the CRM's side."""
+NOT_SENT: Final = ("answer.failed", "answer.unknown")
 HEARD: Final = ("file.heard", "file.watched")
 BY_DECISION: Final = (
     "file.limit_lifted",
@@ -103,7 +105,9 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
             "page_total": len(drawn),
             "has_captions": bool(spoken and spoken.lines),
             "transcript": spoken,
-            "can_retry": request.user.can(Ability.RETRY),
+            "can_retry": request.user.can(Ability.RETRY) and not media.erase_asked_at,
+            "answers": about_file(request.user, media),
+            "may_answer": may_answer(request.user, media),
             "promises": [_promise(delivery, links) for delivery in deliveries],
             "contact_links": list(media.person.record_links.select_related("connection")),
             "history": _history(request.user, media, deliveries),
@@ -221,6 +225,8 @@ def _why(entry: AuditEntry) -> words.Words:
         return entry.reason
     if entry.action == "file.lost":
         return words.refusal(entry.reason)
+    if entry.action in NOT_SENT:
+        return words.sending_trouble(entry.reason, "failed")
     if entry.action in HEARD:
         return _how_far(entry)
     if entry.action == "transcript.stopped":
@@ -236,6 +242,8 @@ def _how_far(entry: AuditEntry) -> str:
 
 def _facts(media: MediaFile, *, is_loss_told: bool) -> Iterable[Moment]:
     """A file that was already lost when it was announced has no deed, only its fact."""
+    if media.message.revoked_at:
+        yield Moment(media.message.revoked_at, words.happening("message.revoked"), "")
     is_out = media.direction == Direction.OUTBOUND
     announced = _("Sent through WhatsApp") if is_out else _("Received through WhatsApp")
     if media.message.chat_import_id:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from acervo import journey
 from acervo.base import clock, ids
 from acervo.models import Ability, Delivery, MediaFile, Member, Receipt, by_member
+from acervo.models.media import TAKEN_BACK
 from acervo.prepare import isolation
 from acervo.web import words
 from acervo.web.cards import cards, with_facts
@@ -85,6 +86,8 @@ def health(request: MemberRequest) -> HttpResponse:
             "lost": cards(with_facts(lost)[:SHOWN]),
             "quarantined": cards(with_facts(quarantined)[:SHOWN]),
             "held": cards(with_facts(held.order_by("held_at"))[:SHOWN]),
+            "hidden_total": visible.hidden().count(),
+            "hidden": cards(with_facts(visible.hidden().order_by("-hidden_at"))[:SHOWN]),
             "scanner": scanner,
             "isolation": isolation.active(),
             "checked_at": clock.now(),
@@ -117,7 +120,7 @@ def _stages(member: Member) -> list[Stage]:
         received=Count("pk", filter=Q(received_at__gte=day_ago)),
         kept=Count("pk", filter=Q(stored_at__gte=day_ago)),
         awaited=Count("pk", filter=Q(stored_at=None, gone_at=None)),
-        lost=Count("pk", filter=Q(gone_at__gte=day_ago)),
+        lost=Count("pk", filter=Q(gone_at__gte=day_ago) & ~Q(refusal=TAKEN_BACK)),
         prepared=Count("pk", filter=Q(prepared_at__gte=day_ago)),
         unprepared=Count("pk", filter=Q(stored_at__isnull=False, prepared_at=None) & NOT_QUARANTINED),
     )

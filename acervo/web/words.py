@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from acervo.crms.contract import CrmErrorKind
-from acervo.models import Kind, OnRevoke, RenditionKind, Role
+from acervo.models import Kind, OnRevoke, RenditionKind, Role, SendingPurpose
+from acervo.models.media import TAKEN_BACK
 from acervo.providers.contract import Outcome
 
 Words = str | Promise
@@ -102,7 +104,11 @@ FILE_STATES: Final[Mapping[str, Status]] = {
     "lost": Status(_("Lost"), "bad", "circle-x"),
     "scanning": Status(_("Being checked for malware"), "info", "shield-check"),
     "quarantined": Status(_("In quarantine"), "bad", "shield-alert"),
+    "hidden": Status(_("Hidden, its sender took it back"), "warn", "lock"),
+    "taken_back": Status(_("Taken back and erased"), "", "ban"),
 }
+TAKEN_BACK_STATUS: Final = Status(_("Taken back by the sender"), "warn", "rotate-ccw")
+"""Of a file that stays although its sender took it back."""
 CAPTURE_STATES: Final[Mapping[str, Words]] = {
     "kept": _("Kept"),
     "waiting": _("On its way"),
@@ -145,6 +151,8 @@ LOST: Final[Mapping[str, Words]] = {
     Outcome.LOST_AT_PROVIDER: _("WhatsApp could not get it"),
     Outcome.TOO_LARGE: _("Larger than the limit"),
     Outcome.FORBIDDEN: _("WhatsApp did not allow it"),
+    Outcome.FORBIDDEN_HOST: _("Its link led astray"),
+    TAKEN_BACK: _("Taken back and erased"),
 }
 """In a few words, for a card; what is not here is only said to be uncaptured."""
 FAMILIES: Final[Mapping[str, Words]] = {
@@ -168,6 +176,9 @@ FAMILIES: Final[Mapping[str, Words]] = {
         "The stored bytes are no longer where they were put. Somebody must look at the storage."
     ),
     "storage_unusable": _("The storage refuses us. Somebody must look at its settings."),
+    TAKEN_BACK: _(
+        "Its sender took it back, and this number erases such files. That there was one stays written down."
+    ),
     "erased": _("This file was erased."),
     "sealed_elsewhere": _("This was sealed with another key. Somebody must give back the old one."),
     "journal_away": _("The database did not answer. We try again by ourselves."),
@@ -235,8 +246,60 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "archive_away": _(
         "The archive of this import is not here: run the command again on the server, with the file it read before."
     ),
+    "text_missing": _("Write something first."),
+    "text_too_long": _("This is too long for WhatsApp: 1,024 characters, and 20 on a button."),
+    "template_incomplete": _(
+        "A template needs its name and its language, exactly as the provider lists them."
+    ),
+    "number_paused": _("This number is paused, so nothing is sent through it."),
+    "number_removed": _("This number was removed, so nothing is sent through it."),
+    "already_told": _("The contact was already told about this file. Send that message again, if you must."),
+    "sending_over": _("This message has left already, or somebody else was faster."),
+    "still_being_written": _("The CRM is just being written to. We go on by ourselves."),
     "unknown_choice": _("Choose one of the answers that are offered."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
+}
+
+# ── what we send ──
+
+SENDING_STATES: Final[Mapping[str, Status]] = {
+    "queued": Status(_("On its way out"), "", "clock"),
+    "delayed": Status(_("Put off for a moment"), "warn", "refresh-cw"),
+    "sending": Status(_("Being sent"), "info", "loader"),
+    "accepted": Status(_("Taken by WhatsApp"), "info", "check"),
+    "sent": Status(pgettext_lazy("message", "Sent"), "info", "check"),
+    "delivered": Status(pgettext_lazy("message", "Arrived"), "ok", "circle-check"),
+    "read": Status(pgettext_lazy("message", "Read"), "ok", "eye"),
+    "failed": Status(_("Not sent"), "bad", "circle-x"),
+    "unknown": Status(_("Perhaps sent"), "warn", "circle-question-mark"),
+}
+SENDING_UNKNOWN: Final[Words] = _(
+    "It left, and WhatsApp did not say whether it took it. Look into the chat before you send it again."
+)
+SENDING_TROUBLES: Final[Mapping[str, Words]] = {
+    "cancelled": _("Somebody stopped it before it left."),
+    "not_delivered": _("WhatsApp took it and could not deliver it."),
+    "text_length": _("WhatsApp does not take a text of this length."),
+    "no_address": _("Neither a number nor an account of this contact is known."),
+    Outcome.RATE_LIMITED: _("WhatsApp asked us to slow down. It leaves by itself in a moment."),
+    Outcome.UNAVAILABLE: _("WhatsApp could not be reached. It leaves by itself in a moment."),
+    Outcome.TOKEN_REVOKED: _(
+        "WhatsApp no longer accepts our access. Reconnect the number, then send it again."
+    ),
+    Outcome.FORBIDDEN: _(
+        "WhatsApp does not let this access send messages. Check the permissions of the token."
+    ),
+    Outcome.BLOCKED: _("WhatsApp has blocked this number. See the account's page at the provider."),
+}
+SENDING_PURPOSES: Final[Mapping[str, Words]] = {
+    SendingPurpose.BY_HAND: _("Message"),
+    SendingPurpose.FILE_NOT_TAKEN: _("Told that a file could not be kept"),
+    SendingPurpose.CONSENT_ASKED: _("Asked for consent"),
+}
+TEMPLATE_OPTIONS: Final[Mapping[str, Words]] = {
+    "namespace": _("Namespace of the template"),
+    "version": _("Version of the template; empty: the newest"),
+    "keys": _("Names of its placeholders, in order, with commas"),
 }
 
 # ── the CRM ──
@@ -458,6 +521,28 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
     "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
     "connection.registered": Happening(_("Our address was told to the provider"), "plug", "ok"),
+    "file.hidden": Happening(_("Hidden, because its sender took it back"), "lock", "warn"),
+    "file.erase_asked": Happening(_("To be erased, because its sender took it back"), "ban", "warn"),
+    "file.erased": Happening(_("Erased, with its copies and its transcript"), "ban", "bad"),
+    "file.removed_from_crm": Happening(_("Removed from the CRM"), "ban"),
+    "file.left_in_crm": Happening(_("The CRM did not remove its record of it"), "triangle-alert", "bad"),
+    "file.forgotten": Happening(_("The provider deleted its own copy"), "ban"),
+    "file.fetched_again": Happening(
+        _("It had arrived damaged; a second try brought a better copy"), "refresh-cw", "ok"
+    ),
+    "answer.asked": Happening(_("A message to the contact was written"), "send"),
+    "answer.sent": Happening(_("A message to the contact was taken by WhatsApp"), "send", "ok"),
+    "answer.failed": Happening(_("A message to the contact was not sent"), "circle-x", "bad"),
+    "answer.unknown": Happening(
+        _("Nobody knows whether a message reached WhatsApp"), "circle-question-mark", "warn"
+    ),
+    "answer.cancelled": Happening(_("A message was stopped before it left"), "ban"),
+    "answers.changed": Happening(_("What is said by itself was changed"), "settings", "info"),
+    "consent.given": Happening(_("The contact agreed"), "user-check", "ok"),
+    "consent.refused": Happening(_("The contact did not agree"), "ban", "warn"),
+    "connection.forgets_changed": Happening(
+        _("Whether the provider's copies are deleted was changed"), "settings", "info"
+    ),
     "connection.on_revoke_changed": Happening(
         _("What happens to files that are taken back was changed"), "settings", "info"
     ),
@@ -509,6 +594,13 @@ def refusal(code: str | None) -> Words:
         return ""
     known = OUTCOMES.get(code) or CRM_REFUSALS.get(code) or FAMILIES.get(code)
     return known or OUTCOMES[Outcome.UNKNOWN]
+
+
+def sending_trouble(code: str | None, state: str) -> Words:
+    """Why a message of ours is not there, or not yet."""
+    if state == "unknown":
+        return SENDING_UNKNOWN
+    return (SENDING_TROUBLES.get(code) or refusal(code)) if code else ""
 
 
 def lost(code: str | None) -> Words:

@@ -39,7 +39,7 @@ def leave(row: Sending) -> Sending:
     return row
 
 
-@pytest.mark.parametrize("order", itertools.permutations(["sent", "delivered", "read"]))
+@pytest.mark.parametrize("order", list(itertools.permutations(["sent", "delivered", "read"])))
 def test_any_order_and_twice_ends_the_same(asked, number, order):
     row = leave(asked())
     at = {"sent": 1, "delivered": 2, "read": 3}

@@ -19,6 +19,7 @@ from acervo.models import (
     Receipt,
     Remake,
     Role,
+    Sending,
     Transcript,
     TranscriptSegment,
 )
@@ -64,6 +65,11 @@ NEEDS = {
     "resume_engine": {Ability.CONFIGURE},
     "remove_engine": {Ability.CONFIGURE},
     "transcribe_all": {Ability.CONFIGURE},
+    "write": {Ability.ANSWER},
+    "send_again": {Ability.ANSWER},
+    "cancel_sending": {Ability.ANSWER},
+    "settings_answers": {Ability.OPERATE},
+    "connection_rules": {Ability.CONNECT},
 }
 POSTED = {
     "replay",
@@ -78,6 +84,7 @@ POSTED = {
     "cancel_remake",
 }
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
+POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"begin_import", "resume_import", "undo_import"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
 
@@ -127,7 +134,12 @@ def ours(workspace, connection, kept_file):
     segment = TranscriptSegment.objects.create(
         transcript=spoken, position=0, start_s=0, end_s=1, text="Marina disse"
     )
+    said = Sending.objects.create(
+        workspace=workspace, connection=connection, chat=media.chat, purpose="by_hand", text="Marina Duarte, oi",
+        media=media, asked_at=clock.now(), asked_by="test", due_at=clock.now(),
+    )  # fmt: skip
     return {
+        "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "run": run.pk, "segment": segment.pk, "form": "txt",
     }  # fmt: skip

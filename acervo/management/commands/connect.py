@@ -16,6 +16,7 @@ from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
 from acervo.deliver import outbox
+from acervo.fetch import forgotten
 from acervo.govern import connections, registration
 from acervo.management.command import AcervoCommand, by_command, wait_for, workspace_named
 from acervo.models import Connection
@@ -57,7 +58,10 @@ class Command(AcervoCommand):
         twilio.add_argument("--api-key-sid", help="SK…: a restricted key, for everything but signatures.")
         twilio.add_argument("--api-key-secret", help=FROM_STDIN)
         twilio.add_argument(
-            "--forget", action="store_true", help="Delete Twilio's copy of a file once ours is safe."
+            "--forget", action="store_true", help="Delete Twilio's copy of a file once ours is proven and stored."
+        )
+        twilio.add_argument(
+            "--forget-all", action="store_true", help="As --forget, and also of files that arrived damaged."
         )
         dialog360 = kinds.add_parser("dialog360", help="A WhatsApp number at 360dialog.")
         dialog360.add_argument("--phone-number-id", required=True)
@@ -161,7 +165,7 @@ class Command(AcervoCommand):
             secrets=secrets,
             options={
                 "account_sid": options["account_sid"],
-                "forgets": options["forget"],
+                forgotten.OPTION: forgotten.ALL if options["forget_all"] else options["forget"],
                 **({"messaging_service_sid": service} if service else {}),
             },
             api_base=options["api_base"],
