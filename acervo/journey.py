@@ -80,6 +80,8 @@ ARRIVED, BACKLOG = 10, 0
 RESUMED_AT_ONCE = 50
 """Transcripts sent on their way by the press of a button; the clock sends the others."""
 SENDINGS_AT_ONCE = 100
+CUSTODY = ("stored_at", "held_at", "scanned_at", "infection", "released_at", "erase_asked_at")
+"""What `MediaFile.is_openable` looks at."""
 DELIVER_FIRST = 10
 """Deliveries share workers with preparation: a mountain of videos must not keep small records waiting."""
 
@@ -133,7 +135,7 @@ async def capture() -> None:
 
 def _kept(files: Sequence[UUID]) -> None:
     """Nothing looks into a file that the scanner has not seen; what is in quarantine stays there."""
-    custody = MediaFile.objects.only("stored_at", "held_at", "scanned_at", "infection", "released_at")
+    custody = MediaFile.objects.only(*CUSTODY)
     kept = list(custody.kept().filter(pk__in=files))
     held = {media.pk for media in kept if media.is_awaiting_scan}
     openable = {media.pk for media in kept if media.is_openable}

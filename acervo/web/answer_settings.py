@@ -15,6 +15,7 @@ from acervo.answer.asking import LONGEST_TEXT
 from acervo.base.errors import Refused
 from acervo.govern import answers as govern
 from acervo.govern.answers import WORDED, Answers
+from acervo.govern.media_rules import ChangedMeanwhile
 from acervo.models import Ability, SendingPurpose, by_member
 from acervo.web import words
 from acervo.web.guards import MemberRequest, for_members, needs
@@ -57,7 +58,7 @@ def _save(request: MemberRequest) -> HttpResponse:
             workspace_id, typed, seen=request.POST.get("seen", ""), by=by_member(request.user)
         )
     except Refused as error:
-        status = 409 if isinstance(error, govern.ChangedMeanwhile) else 422
+        status = 409 if isinstance(error, ChangedMeanwhile) else 422
         return _page(request, typed, error=words.refusal(error.code), status=status)
     messages.success(request, _("Saved.") if changed else _("Nothing was changed."))
     return redirect("settings_answers")

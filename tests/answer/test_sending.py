@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from datetime import timedelta
@@ -271,7 +272,7 @@ def test_a_job_that_was_lost_is_found_by_the_clock(asked):
     journey.start_sendings()
     with database.cursor() as cursor:
         cursor.execute("SELECT args FROM procrastinate_jobs WHERE task_name = 'acervo:send'")
-        assert [args for (args,) in cursor.fetchall()] == [{"sending_id": str(row.pk)}]
+        assert [json.loads(args) for (args,) in cursor.fetchall()] == [{"sending_id": str(row.pk)}]
 
 
 def test_when_two_people_turn_out_to_be_one_their_messages_go_along(asked, provider, workspace, chat):
