@@ -165,6 +165,11 @@ class Sending(models.Model):
         return ids.text(self.id)
 
     @property
+    def said(self) -> str:
+        """Its text, or the name of its template."""
+        return self.text if self.text is not None else str((self.template or {}).get("name", ""))
+
+    @property
     def state(self) -> str:
         """read, delivered, failed, sent, accepted, unknown (it left, and nobody knows), sending, delayed or queued."""
         if self.read_at:

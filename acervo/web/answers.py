@@ -146,7 +146,7 @@ def chats_of(member: Member, person: Person) -> list[Chat]:
 
 def _row(row: Sending, names: Mapping[str, words.Words], *, may_act: bool) -> Row:
     state = row.state
-    what: words.Words = row.text or _("Template %(name)s") % {"name": (row.template or {}).get("name", "")}
+    what = _("Template %(name)s") % {"name": row.said} if row.template else row.said
     why = words.sending_trouble(row.refusal, state) if state in ("failed", "unknown", "delayed") else ""
     return Row(row, words.SENDING_STATES[state], what, names[row.asked_by], why, may_act)
 

@@ -74,6 +74,7 @@ def health(request: MemberRequest) -> HttpResponse:
     scanner = scanner_state()
     held = visible.awaiting_scan()
     quarantined = visible.quarantined().order_by("-scanned_at")
+    hidden = cards(with_facts(visible.hidden().order_by("-hidden_at"))[:SHOWN])
     return render(
         request,
         "health.html",
@@ -86,8 +87,8 @@ def health(request: MemberRequest) -> HttpResponse:
             "lost": cards(with_facts(lost)[:SHOWN]),
             "quarantined": cards(with_facts(quarantined)[:SHOWN]),
             "held": cards(with_facts(held.order_by("held_at"))[:SHOWN]),
-            "hidden_total": visible.hidden().count(),
-            "hidden": cards(with_facts(visible.hidden().order_by("-hidden_at"))[:SHOWN]),
+            "hidden_total": len(hidden) if len(hidden) < SHOWN else visible.hidden().count(),
+            "hidden": hidden,
             "scanner": scanner,
             "isolation": isolation.active(),
             "checked_at": clock.now(),

@@ -118,10 +118,10 @@ def test_another_workspace_is_not_spoken_for(lost, switched_on, other_workspace)
 @pytest.mark.parametrize(
     ("phone", "language"),
     [
-        ("+5511987654321", "pt-br"),
-        ("+34600000000", "es"),
+        ("+5511955550142", "pt-br"),
+        ("+34605550142", "es"),
         ("+15555550142", "en"),
-        ("+4915100000000", "pt-br"),
+        ("+491515550142", "pt-br"),
     ],
 )
 def test_the_language_is_guessed_from_the_number_else_it_is_the_workspaces(workspace, phone, language):
