@@ -163,7 +163,7 @@ def _known(row: Sending, error: IntegrityError) -> Sending:
     )
     first = found.first()
     if first is None:  # another chat's: an id is nobody's to choose twice
-        raise error
+        raise TooLate() from error
     return first
 
 

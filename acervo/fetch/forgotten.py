@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 BY: Final = "system:capture"
 OPTION: Final = "forgets"
+WANTED: Final = f"connection__options__{OPTION}"
 ALL: Final = "all"
 """Its value where copies of damaged files go, too; any other true value means files that are proven."""
 
@@ -33,9 +34,7 @@ def ask(files: Collection[UUID]) -> list[UUID]:
     by decoding whole. Must run inside the transaction of what made them ready, whose caller starts the job."""
     at = clock.now()
     proven = Q(announced_sha256__isnull=False) | Q(is_damaged=False)
-    wanting = Q(**{f"connection__options__{OPTION}": ALL}) | (
-        proven & Q(**{f"connection__options__{OPTION}": True})
-    )
+    wanting = Q(**{WANTED: ALL}) | (proven & Q(**{WANTED: True}))
     ready = MediaFile.objects.kept().filter(
         wanting, pk__in=files, prepared_at__isnull=False, forget_asked_at=None, message__chat_import=None
     )
@@ -51,6 +50,7 @@ def waiting(limit: int, before: datetime) -> list[UUID]:
         forgotten_at=None,
         connection__paused_at=None,
         connection__removed_at=None,
+        **{f"{WANTED}__in": (True, ALL)},
     )
     return list(found.order_by("forget_asked_at").values_list("pk", flat=True)[:limit])
 

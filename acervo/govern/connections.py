@@ -18,6 +18,7 @@ from acervo.fetch import forgotten
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, MediaFile, OnRevoke, Purpose, Workspace
 from acervo.providers.contract import Outcome
+from acervo.providers.recovery import Forgets
 
 FORGETS: Final[Mapping[str, bool | str]] = {"nothing": False, "proven": True, "all": forgotten.ALL}
 
@@ -138,8 +139,9 @@ def change_on_revoke(connection: Connection, wanted: str, by: str) -> bool:
 
 def change_forgets(connection: Connection, wanted: str, by: str) -> bool:
     """Whether the provider's own copies are deleted once ours are safe: of no file, of proven ones, or of all; whether
-    that is a change. Holds for files that become ready from then on. Raises UnknownChoice."""
-    if wanted not in FORGETS:
+    that is a change. Holds for files that become ready from then on. Raises UnknownChoice, also for a provider that
+    deletes nothing."""
+    if wanted not in FORGETS or (FORGETS[wanted] and not issubclass(providers.get(connection.kind), Forgets)):
         raise UnknownChoice()
     with transaction.atomic():
         row = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)

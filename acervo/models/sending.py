@@ -151,6 +151,11 @@ class Sending(models.Model):
             models.Index(fields=["due_at"], name="sending_due", condition=Q(tried_at=None, failed_at=None)),
             models.Index(fields=["chat", "-asked_at"], name="sending_in_chat"),
             models.Index(
+                fields=["connection"],
+                name="sending_asks_consent",
+                condition=Q(purpose=SendingPurpose.CONSENT_ASKED),
+            ),
+            models.Index(
                 fields=["connection", "tried_at"],
                 name="sending_on_its_way",
                 condition=Q(accepted_at=None, failed_at=None, tried_at__isnull=False),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import transaction
 
-from acervo.answer import asking, not_taken, window, wording
+from acervo import journey
+from acervo.answer import asking, not_taken, sending, window, wording
 from acervo.base import clock
 from acervo.govern import answers as govern
 from acervo.govern.answers import Answers
@@ -155,3 +157,12 @@ def test_switching_it_on_again_does_not_speak_of_what_was_lost_meanwhile(workspa
     change(workspace, True)
     lost()
     assert tell() == []
+
+
+def test_the_clock_tells_and_a_worker_sends(lost, switched_on, provider):
+    lost()
+    journey.tell_what_was_not_taken()
+    journey.tell_what_was_not_taken()
+    row = Sending.objects.get()
+    async_to_sync(sending.send)(row.pk)
+    assert [message.text for message in provider.sent] == [row.text]

@@ -19,7 +19,7 @@ from acervo.answer import asking, sending, window
 from acervo.base import clock
 from acervo.base.errors import TryLater
 from acervo.govern import connections
-from acervo.models import AuditEntry, ChatImport, Message, Sending
+from acervo.models import AuditEntry, Chat, ChatImport, Message, Sending
 from acervo.models.sending import SILENT_AFTER
 from acervo.providers.contract import AccessLost, Outcome, ProviderBusy
 from acervo.providers.fake.adapter import Fake
@@ -310,3 +310,13 @@ def test_only_what_surely_was_not_taken_may_be_tried_again_by_itself():
     assert sending.was_not_taken(ProviderBusy())
     assert not sending.was_not_taken(ProviderBusy(http_status=503))
     assert not sending.was_not_taken(TryLater())
+
+
+def test_an_id_of_another_chat_is_nobodys_to_choose(asked, chat, number, workspace):
+    row = asked()
+    other = Chat.objects.create(
+        workspace=workspace, connection=number, person=make_person(workspace, "Outra", "+15555550144")
+    )
+    wrote(other)
+    with pytest.raises(asking.TooLate):
+        asking.ask(asking.Wish(other, text=TEXT, id=row.pk), "test")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection as database
 
-from acervo import journey
+from acervo import journey, timetable
 from acervo.base import clock
 from acervo.fetch import forgotten
 from acervo.govern import connections
@@ -137,7 +138,20 @@ def test_a_paused_number_and_one_that_changed_its_mind_delete_nothing(twilio, co
 
 
 def test_a_provider_that_deletes_nothing_is_not_asked(workspace, connection):
-    connections.change_forgets(connection, "proven", "test")
+    with pytest.raises(connections.UnknownChoice):
+        connections.change_forgets(connection, "proven", "test")
+    assert not connections.change_forgets(connection, "nothing", "test")
+    Connection.objects.update(options={"forgets": True})
     media = kept(connection)
     ask(media)
     assert forget(media).forgotten_at is None
+
+
+def test_the_clock_starts_what_was_lost(twilio, copies):
+    media = kept(twilio)
+    ask(media)
+    MediaFile.objects.update(forget_asked_at=clock.now() - timetable.FORGOTTEN_AFTER - timedelta(minutes=1))
+    timetable._finish_farewells()
+    with database.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'acervo:forget'")
+        assert cursor.fetchone() == (1,)

@@ -58,7 +58,9 @@ class Command(AcervoCommand):
         twilio.add_argument("--api-key-sid", help="SK…: a restricted key, for everything but signatures.")
         twilio.add_argument("--api-key-secret", help=FROM_STDIN)
         twilio.add_argument(
-            "--forget", action="store_true", help="Delete Twilio's copy of a file once ours is proven and stored."
+            "--forget",
+            action="store_true",
+            help="Delete Twilio's copy of a file once ours is proven and stored.",
         )
         twilio.add_argument(
             "--forget-all", action="store_true", help="As --forget, and also of files that arrived damaged."
