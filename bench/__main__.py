@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from bench import (
     acceptance,
     capture,
+    doors,
     first_byte,
     importing,
     memory,
@@ -23,6 +24,7 @@ from bench.results import Result
 
 BENCHMARKS: dict[str, Callable[[Options], Iterator[Result]]] = {
     "acceptance": acceptance.run,
+    "doors": doors.run,
     "steady": steady.run,
     "capture": capture.run,
     "preparation": preparation.run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import LiteralString
@@ -23,6 +23,9 @@ from sandbox.whatsapp import Announced, Phone
 CONNECTIONS = 64
 WEBHOOKS = 512
 SECONDS = 5.0
+RECEIPTS: LiteralString = "SELECT count(*) FROM acervo_receipt"
+BARE_RECEIPTS: LiteralString = "SELECT count(*) FROM floor_receipt"
+PLAIN_RECEIPTS: LiteralString = "SELECT count(*) FROM floor_plain_receipt"
 BARE, PLAIN = "bench.floors.bare_receiver", "bench.floors.plain_django"
 
 
@@ -32,16 +35,17 @@ class Side:
 
     name: str
     port: int
-    path: str
-    count: LiteralString
-    """Asks the database for the rows of this side."""
+    knocks: Callable[[list[Announced]], list[bytes]]
+    """Signed requests, made anew for each round: some signatures live for a minute."""
+    count: Callable[[], int]
+    """Rows of this side in the database."""
     process: psutil.Process
     acknowledged: int = 0
     rates: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
 
     def run(self, files: list[Announced], seconds: float) -> None:
-        requests = knocks(self.path, files)
+        requests = self.knocks(files)
         before = cpu_s([self.process])
         answers = uvloop.run(client.flood(self.port, requests, connections=CONNECTIONS, seconds=seconds))
         if set(answers.statuses) != {200}:
@@ -61,33 +65,31 @@ def run(options: Options) -> Iterator[Result]:
             serving(BARE, environment=floor) as bare,
             serving(PLAIN, "--wsgi", environment=floor) as plain,
         ):
-            ours = Side("acervo web", place.port, place.hook, "SELECT count(*) FROM acervo_receipt", web)
-            bare_side = Side(
-                "bare receiver", bare.port, "/hook", "SELECT count(*) FROM floor_receipt", bare.process
-            )
-            plain_side = Side(
-                "plain Django", plain.port, "/hook", "SELECT count(*) FROM floor_plain_receipt", plain.process
-            )
+            ours = _side(place, "acervo web", place.port, place.hook, RECEIPTS, web)
+            bare_side = _side(place, "bare receiver", bare.port, "/hook", BARE_RECEIPTS, bare.process)
+            plain_side = _side(place, "plain Django", plain.port, "/hook", PLAIN_RECEIPTS, plain.process)
             sides = (ours, bare_side, plain_side)
-            for side in sides:
-                _warm_up(side, files)
-            for _ in range(options.rounds):
-                for side in sides:
-                    side.run(files, options.scaled(SECONDS))
-            _compare_rows(place, sides)
+            measure(sides, files, options)
     yield from _results(ours, bare_side, plain_side)
 
 
-def _warm_up(side: Side, files: list[Announced]) -> None:
-    side.run(files, 1.0)
-    side.rates.clear()
-    side.cpu_us.clear()
+def _side(
+    place: Ground, name: str, port: int, path: str, count: LiteralString, process: psutil.Process
+) -> Side:
+    return Side(name, port, lambda files: knocks(path, files), lambda: place.ask(count), process)
 
 
-def _compare_rows(place: Ground, sides: tuple[Side, ...]) -> None:
-    """A rate counts only if every webhook that was acknowledged is a committed row."""
+def measure(sides: Sequence[Side], files: list[Announced], options: Options) -> None:
+    """Each side in turn, so often. A rate counts only if every webhook that was acknowledged is a committed row."""
     for side in sides:
-        rows = place.ask(side.count)
+        side.run(files, 1.0)
+        side.rates.clear()
+        side.cpu_us.clear()
+    for _ in range(options.rounds):
+        for side in sides:
+            side.run(files, options.scaled(SECONDS))
+    for side in sides:
+        rows = side.count()
         if rows != side.acknowledged:
             raise AssertionError(f"{side.name}: {side.acknowledged} acknowledged, {rows} rows.")
 

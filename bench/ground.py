@@ -8,15 +8,12 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psutil
 import psycopg
-from psycopg.conninfo import make_conninfo
 
-from acervo.base.postgres import EmbeddedPostgres
 from bench import client
 from bench.processes import Server, serving, stop, wait_for
 from sandbox.people import EVERYONE
@@ -99,9 +96,7 @@ def ground(**settings: str) -> Iterator[Ground]:
     with house(**settings) as home, serving("sandbox.whatsapp", "--port", "0") as origin:
         home.acervo("migrate")
         hook = urlsplit(home.connect(f"http://127.0.0.1:{origin.port}")).path
-        embedded = EmbeddedPostgres(Path(home.environment["ACERVO_DATA_DIR"]))
-        conninfo = make_conninfo("", **embedded.connection_parameters())
-        yield Ground(home, origin, hook, conninfo)
+        yield Ground(home, origin, hook, home.conninfo)
 
 
 def knocks(path: str, files: Sequence[Announced]) -> list[bytes]:

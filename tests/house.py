@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
 
-from sandbox.whatsapp import Phone
+from acervo.base.postgres import EmbeddedPostgres
+from tests.accounts import ACCOUNTS, Account
 
-PARTS = ("web", "capture", "preparation", "postgres")
+PARTS = ("web", "capture", "preparation", "background", "postgres")
 READY_S = 240.0
 PATIENCE_S = 480.0
 
@@ -82,20 +85,36 @@ class House:
 
     def connect(self, meta: str, hubspot: str | None = None, *, token: str = "pat-na1-test") -> str:
         """A WhatsApp number of the simulated Cloud API, and a HubSpot account; the webhook URL."""
-        phone = Phone()
+        self.move_in()
+        if hubspot:
+            self.acervo("connect", "hubspot", "--token", token, "--api-base", hubspot)
+        return self.connect_account(ACCOUNTS[0], meta)
+
+    def move_in(self) -> None:
+        """A workspace and its administrator."""
         self.acervo(
             "createadmin", "--email", "admin@example.com", "--password-stdin", input="correct horse battery\n"
         )
-        if hubspot:
-            self.acervo("connect", "hubspot", "--token", token, "--api-base", hubspot)
-        number = self.json(
-            "connect", "meta_cloud", "--phone-number-id", phone.phone_number_id, "--waba-id", phone.waba_id, "--token",
-            phone.access_token, "--app-secret", phone.app_secret, "--verify-token", phone.verify_token, "--api-base", meta,
-        )  # fmt: skip
-        return str(number["webhook_url"])
+
+    def connect_account(self, account: Account, vendor: str) -> str:
+        """A WhatsApp account of a simulated vendor, by its address; the webhook URL."""
+        made = self.json("connect", account.kind, *account.options, "--api-base", vendor)
+        return str(made["webhook_url"])
+
+    @property
+    def conninfo(self) -> str:
+        """Of its own PostgreSQL."""
+        embedded = EmbeddedPostgres(Path(self.environment["ACERVO_DATA_DIR"]))
+        return make_conninfo("", **embedded.connection_parameters())
+
+    def ask(self, query: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Rows of the database, which must be running; a statement that gives none changes something."""
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            answer = connection.execute(query, arguments)
+            return answer.fetchall() if answer.description else []
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """web, capture, preparation or postgres: the process, and of PostgreSQL all of them."""
+        """web, capture, preparation, background or postgres: the process, and of PostgreSQL all of them."""
         if name == "postgres":
             return [process for process in psutil.process_iter() if _is_ours(process, str(self.folder))]
         if self.serving is None:
@@ -208,7 +227,12 @@ def _of_ours(process: psutil.Process, folder: str) -> bool:
 
 
 def _plays(child: psutil.Process, name: str) -> bool:
-    words = {"web": "main web", "capture": "--queues capture", "preparation": "--queues prepare"}[name]
+    words = {
+        "web": "main web",
+        "capture": "--queues capture",
+        "preparation": "--queues prepare",
+        "background": "--queues transcribe",
+    }[name]
     with suppress(psutil.Error):
         return words in " ".join(child.cmdline())
     return False

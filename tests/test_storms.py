@@ -12,10 +12,16 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_kill_at_any_moment_loses_doubles_and_spoils_nothing() -> None:
-    outcome = asyncio.run(kill.run(len(kill.VICTIMS), seed=11, per_second=20.0))
+    load = kill.Load(per_second=2.0, most_each=24)
+    outcome = asyncio.run(kill.run(len(kill.VICTIMS), seed=11, load=load))
     assert sorted(outcome.kills) == sorted(kill.VICTIMS)
     assert outcome.acknowledged > 0
+    assert outcome.faults > 0
     assert (outcome.lost, outcome.duplicates, outcome.corrupt) == (0, 0, 0)
+    assert outcome.recovered == outcome.dropped > 0, "a webhook that never came was not made good by the list"
+    assert outcome.blocked == 0, "360dialog blocked us"
+    assert outcome.kept == outcome.files
+    assert all(outcome.files.values())
 
 
 def test_a_storm_of_faults_ends_with_every_file_whole_and_once_everywhere() -> None:
