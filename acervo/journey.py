@@ -513,6 +513,12 @@ def transcribe_all(workspace_id: UUID, by: str) -> int:
     return unheard.ask_for_all(workspace_id, by)
 
 
+def transcribe_import(run: ChatImport, by: str) -> int:
+    """Ask for a transcript of every file an exported chat brought; returns how many were asked for now. The clock sends
+    them. Raises NotConfigured."""
+    return unheard.ask_for_import(run, by)
+
+
 def begin_import(run: ChatImport, choice: imports.Choice, by: str) -> None:
     """Import an uploaded chat export. Raises DateOrderMissing, UsMissing, UnknownZone and NotWaiting."""
     with transaction.atomic():

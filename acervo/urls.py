@@ -55,6 +55,7 @@ urlpatterns: list[URLPattern] = [
     path("integrations/import/<ulid:run>", imports.chat_import, name="chat_import"),
     path("integrations/import/<ulid:run>/begin", imports.begin, name="begin_import"),
     path("integrations/import/<ulid:run>/resume", imports.resume, name="resume_import"),
+    path("integrations/import/<ulid:run>/transcribe", imports.transcribe, name="transcribe_import"),
     path("integrations/import/<ulid:run>/undo", imports.undo, name="undo_import"),
     path("integrations/<ulid:connection>/pause", connections.pause, name="pause"),
     path("integrations/<ulid:connection>/resume", connections.resume, name="resume"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
@@ -15,7 +13,7 @@ import psutil
 import psycopg
 
 from bench import client
-from bench.processes import Server, serving, stop, wait_for
+from bench.processes import Server, serving, wait_for
 from sandbox.people import EVERYONE
 from sandbox.whatsapp import Announced, message, webhook
 from tests.house import House, house
@@ -65,18 +63,9 @@ class Ground:
         server = psutil.Process(int(pid_file.read_text().split()[0]))
         return [server, *server.children()]
 
-    @contextmanager
-    def part(self, *arguments: str) -> Iterator[psutil.Process]:
-        """One process of the installation, `acervo web` or `acervo worker`, beside the database."""
-        command = [sys.executable, "-m", "acervo.management.main", *arguments]
-        with self.house.log.open("ab") as log:
-            started = subprocess.Popen(
-                command, env=self.house.environment, stdout=log, stderr=log, process_group=0
-            )
-        try:
-            yield psutil.Process(started.pid)
-        finally:
-            stop(started)
+    def part(self, *arguments: str) -> AbstractContextManager[psutil.Process]:
+        """See `House.part`."""
+        return self.house.part(*arguments)
 
     @contextmanager
     def web(self) -> Iterator[psutil.Process]:

@@ -149,6 +149,22 @@ class House:
             self.serving.wait(60)
 
     @contextmanager
+    def part(self, *arguments: str) -> Iterator[psutil.Process]:
+        """One process of the installation, `acervo web` or `acervo worker`, beside the database."""
+        command = [sys.executable, "-m", "acervo.management.main", *arguments]
+        with self.log.open("ab") as log:
+            started = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, process_group=0)
+        try:
+            yield psutil.Process(started.pid)
+        finally:
+            started.terminate()
+            try:
+                started.wait(20)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
+
+    @contextmanager
     def sandbox(self, module: str, *arguments: str) -> Iterator[str]:
         """The address of a simulated vendor in a process of its own."""
         command = [sys.executable, "-m", module, "--port", "0", *arguments]

@@ -36,8 +36,7 @@ def permitted_bytes(kind_limit: int | None, *, is_lifted: bool, told: Collection
 
 def limit_of(workspace_id: UUID, kind: str) -> int:
     """What a workspace fetches by itself, in bytes."""
-    limits = SizeLimit.objects.filter(workspace=workspace_id, kind=kind)
-    return permitted_bytes(limits.values_list("max_bytes", flat=True).first(), is_lifted=False)
+    return permitted_bytes(SizeLimit.of(workspace_id).get(kind), is_lifted=False)
 
 
 def lift(media: MediaFile, *, by: str, reason: str) -> None:

@@ -44,7 +44,7 @@ class Rules:
     @classmethod
     def of(cls, workspace_id: UUID) -> Rules:
         own = MediaPolicy.of(workspace_id)
-        limits = dict(SizeLimit.objects.filter(workspace=workspace_id).values_list("kind", "max_bytes"))
+        limits = SizeLimit.of(workspace_id)
         return cls(_fields(own), {kind: limits.get(kind) for kind in Kind.values})
 
     @classmethod

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 OLDER_THAN_HOURS = 24
 _PAGE = 1000
-_FEW = 100
+FEW = 100
+"""So many orphans a crash may leave: whoever deletes rows before their objects goes in steps no larger."""
 _SHARE = 0.05
 
 
@@ -68,7 +69,7 @@ async def sweep(
                 page = []
         orphans += await _orphans(page)
     swept.orphans, swept.orphan_bytes = len(orphans), sum(orphan.size_bytes for orphan in orphans)
-    if len(orphans) > max(_FEW, swept.seen * _SHARE) and not (dry_run or is_sure):
+    if len(orphans) > max(FEW, swept.seen * _SHARE) and not (dry_run or is_sure):
         raise TooManyOrphans(orphans=len(orphans), seen=swept.seen)
     swept.leftovers = await store.delete_leftovers(before, dry_run=dry_run)
     if orphans and not dry_run:

@@ -24,11 +24,10 @@ class ChatImports(models.QuerySet["ChatImport"]):
         )
 
     def unfinished(self) -> Self:
-        """Those whose archive we hold and that somebody works on, or should: started or being undone."""
-        importing = Q(started_at__isnull=False, finished_at=None, refusal=None, undo_asked_at=None)
-        return self.filter(
-            (importing & Q(object_key__isnull=False)) | Q(undo_asked_at__isnull=False, undone_at=None)
-        )
+        """Those that somebody works on, or should: started with an archive we hold, and until it is let go; or being
+        undone."""
+        importing = Q(started_at__isnull=False, refusal=None, undo_asked_at=None, object_key__isnull=False)
+        return self.filter(importing | Q(undo_asked_at__isnull=False, undone_at=None))
 
 
 class ChatImport(SealedObject):

@@ -87,3 +87,8 @@ class SizeLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} up to {self.max_bytes}"
+
+    @classmethod
+    def of(cls, workspace_id: UUID) -> dict[str, int]:
+        """A workspace's limits in bytes, by kind; the others have the installation's."""
+        return dict(cls.objects.filter(workspace=workspace_id).values_list("kind", "max_bytes"))

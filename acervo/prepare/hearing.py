@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from acervo.base import clock, ids
 from acervo.base.errors import AcervoError, TryLater
@@ -27,11 +27,18 @@ BY: Final = "system:transcribe"
 PURPOSE: Final = "transcribe"
 NO_CONSENT: Final = "no_consent"
 NOT_CONFIGURED: Final = "not_configured"
+NOTHING_TO_HEAR: Final = "nothing_to_hear"
 FAULT: Final = "error"
 MOST_ATTEMPTS: Final = 150
 """Of an engine that is away: with the waits below, a day."""
 LONGEST_WAIT_S: Final = 600.0
 MOST_FAULTS: Final = 5
+SHORTEST_S: Final = 0.1
+"""Less than any word; engines refuse it."""
+HAS_SOUND: Final = Q(mime__startswith="audio/") | (
+    # Files prepared before codecs were remembered may have sound.
+    Q(mime__startswith="video/") & (Q(audio_codec__isnull=False) | Q(video_codec=None))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,22 @@ class Work:
         )
 
 
+def hearable() -> QuerySet[MediaFile]:
+    """Prepared files with sound that may be opened."""
+    return MediaFile.objects.openable().filter(
+        HAS_SOUND, prepared_at__isnull=False, duration_s__gte=SHORTEST_S
+    )
+
+
 def begin(transcript_id: UUID, may_i: MayI) -> Work | None:
     """None where there is nothing to do, now or ever."""
     with transaction.atomic():
         rows = Transcript.objects.filter(pk=transcript_id, made_at=None, stopped_at=None)
         row = rows.select_for_update(of=("self",)).select_related("media").first()
-        if row is None or not row.media.is_openable:
+        if row is None or not row.media.is_openable or row.media.prepared_at is None:
+            return None
+        if not hearable().filter(pk=row.media_id).exists():  # asked for before anybody could know
+            _stop(row, NOTHING_TO_HEAR)
             return None
         transcriber = Transcriber.objects.filter(pk=row.workspace_id).first()
         if transcriber is None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 
 from acervo.base import clock
 from acervo.base.database import in_thread
@@ -32,10 +32,12 @@ from acervo.prepare import listening, webvtt
 from acervo.prepare.hearing import (
     BY,
     NOT_CONFIGURED,
+    NOTHING_TO_HEAR,
     MayI,
     Work,
     begin,
     commit,
+    hearable,
     note_fault,
     settle,
     touch,
@@ -48,18 +50,11 @@ from acervo.transcribers.contract import (
     Surroundings,
 )
 
-SHORTEST_S: Final = 0.1
-"""Less than any word; engines refuse it."""
 HTTP_TIMEOUT_S: Final = 30.0
 """For whatever an engine does not time itself."""
 PROGRESS_EVERY_S: Final = 2.0
 TRY_S: Final = 60.0
 """Somebody waits for it on the settings page."""
-
-HAS_SOUND: Final = Q(mime__startswith="audio/") | (
-    # Files prepared before codecs were remembered may have sound.
-    Q(mime__startswith="video/") & (Q(audio_codec__isnull=False) | Q(video_codec=None))
-)
 
 
 class NotConfigured(Refused):
@@ -71,7 +66,7 @@ class NotConfigured(Refused):
 class NothingToHear(Refused):
     """This file has no sound that could be transcribed."""
 
-    code = "nothing_to_hear"
+    code = NOTHING_TO_HEAR
 
 
 class HasCorrections(Refused):
@@ -83,18 +78,13 @@ class HasCorrections(Refused):
 # ── asking ──
 
 
-def hearable() -> QuerySet[MediaFile]:
-    """Prepared files with sound that may be opened."""
-    return MediaFile.objects.openable().filter(
-        HAS_SOUND, prepared_at__isnull=False, duration_s__gte=SHORTEST_S
-    )
-
-
 def ask_automatically(files: Sequence[UUID]) -> list[UUID]:
     """Rows for those of these files that their workspaces want transcribed on arrival; ids of the new transcripts.
-    Runs inside the caller's transaction. While an engine is paused its files wait, as those of a paused number do."""
+    Runs inside the caller's transaction. While an engine is paused its files wait, as those of a paused number do.
+    What comes from an exported chat did not arrive: years of it would cost an engine days, so somebody has to ask."""
     wanted = hearable().filter(
         pk__in=files,
+        message__chat_import=None,
         transcript=None,
         workspace__transcriber__is_automatic=True,
         duration_s__lte=F("workspace__transcriber__longest_s"),

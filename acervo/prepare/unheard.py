@@ -11,13 +11,15 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from acervo.base import clock
-from acervo.models import AuditEntry, Deed, MediaFile, Transcript
-from acervo.prepare.hearing import NO_CONSENT
-from acervo.prepare.transcripts import hearable
+from acervo.models import AuditEntry, ChatImport, Deed, Kind, MediaFile, Transcriber, Transcript
+from acervo.prepare.hearing import NO_CONSENT, hearable
+from acervo.prepare.transcripts import NotConfigured
 
 AT_ONCE: Final = 10_000
 """Asked for by one press of a button; counts stop here too."""
 BATCH: Final = 1_000
+SPOKEN: Final = (Kind.VOICE, Kind.AUDIO, Kind.VIDEO)
+"""What may have sound, before anybody looked into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,27 @@ def ask_for_all(workspace_id: UUID, by: str) -> int:
     return len(pks)
 
 
+def of_import(run: ChatImport) -> QuerySet[MediaFile]:
+    """Files an exported chat brought that nobody asked a transcript of, as far as they have sound, or may have."""
+    brought = MediaFile.objects.kept().filter(message__chat_import=run, transcript=None)
+    known = hearable().filter(message__chat_import=run)
+    return brought.filter(Q(pk__in=known) | Q(prepared_at=None, kind__in=SPOKEN))
+
+
+def ask_for_import(run: ChatImport, by: str) -> int:
+    """All of them are asked for; those that are not prepared yet are heard once they are. Returns how many. Raises
+    NotConfigured."""
+    if not Transcriber.objects.filter(pk=run.workspace_id).exists():
+        raise NotConfigured()
+    with transaction.atomic():
+        pks = list(of_import(run).order_by("-received_at", "-id").values_list("pk", flat=True))
+        for start in range(0, len(pks), BATCH):
+            _ask(run.workspace_id, pks[start : start + BATCH], by)
+        deed = Deed("transcriber.backfilled", "import", run.pk, "", {"files": len(pks)})
+        AuditEntry.objects.record(run.workspace_id, by, [deed])
+    return len(pks)
+
+
 def waiting(limit: int, *, busy: Sequence[UUID] = ()) -> list[UUID]:
     """Transcripts that could be made now, those asked for first first; without those that are `busy` already."""
     found = Transcript.objects.filter(
@@ -64,6 +87,7 @@ def waiting(limit: int, *, busy: Sequence[UUID] = ()) -> list[UUID]:
         stopped_at=None,
         workspace__transcriber__paused_at=None,
         workspace__transcriber__isnull=False,
+        media__prepared_at__isnull=False,
         media__in=MediaFile.objects.openable(),
     )
     return list(found.exclude(pk__in=busy).order_by("asked_at").values_list("pk", flat=True)[:limit])

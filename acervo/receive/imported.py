@@ -6,14 +6,13 @@ import asyncio
 import hashlib
 import io
 import logging
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
@@ -23,24 +22,21 @@ from acervo.base.errors import AcervoError, NeedsPerson, Refused
 from acervo.keep import keys, vault
 from acervo.keep.storage import SMALL_BYTES
 from acervo.keep.vault import Stored
-from acervo.models import AuditEntry, Chat, ChatImport, Deed, Direction, Sealing
+from acervo.models import AuditEntry, Chat, ChatImport, Deed, Sealing
 from acervo.models import Message as MessageRow
-from acervo.providers.chat_export import archive, messages
+from acervo.providers.chat_export import archive
 from acervo.providers.chat_export.archive import Archive, Damaged
-from acervo.providers.chat_export.headers import Order
 from acervo.receive import imports
-from acervo.receive.imports import BY, LIMITS, moment_in, record
-from acervo.receive.known import ABSENT, Captured, Item, Keys, kept_files
+from acervo.receive.batches import Batch, Batches
+from acervo.receive.imports import BY, LIMITS, record
+from acervo.receive.known import ABSENT, Captured, Item, kept_files
 from acervo.receive.sealed_file import buffered
 from acervo.receive.written import NewFile, write
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 500
-BATCH_BYTES: Final = 32 * 1024**2
-"""So much of files goes into one transaction; a larger one goes alone."""
-BATCH_FILES: Final = 64
-AT_ONCE: Final = 4
+AT_ONCE: Final = 16
+"""Files stored side by side: a folder syncs small ones in groups of as many."""
 
 OnKept = Callable[[list[UUID]], None]
 """Called inside the transaction that commits the files: what comes next in their journey."""
@@ -63,6 +59,8 @@ async def go_on(
         if not is_alone:
             return
         run = await in_thread(ChatImport.objects.get, pk=run_id)
+        if run.state == "finished":  # whoever finished it died before its archive was gone
+            await _forget_archive(run)
         if run.state != "running":
             return
         try:
@@ -79,11 +77,9 @@ async def _read_on(run: ChatImport, on_kept: OnKept, path: Path | None, progress
     opening = archive.opened(source, LIMITS, name=run.archive_name)
     opened = await asyncio.to_thread(opening.__enter__)
     try:
-        walk = _Walk(run, opened, on_kept, progress)
-        with closing(walk.batches()) as batches:
-            while batch := await asyncio.to_thread(next, batches, None):
-                if not await walk.write(batch):
-                    return
+        batches = await in_thread(Batches, run, opened)
+        if not await _Walk(run, opened, on_kept, progress).through(iter(batches)):
+            return
         await in_thread(_finish, run)
     finally:
         await asyncio.to_thread(opening.__exit__, None, None, None)
@@ -91,78 +87,42 @@ async def _read_on(run: ChatImport, on_kept: OnKept, path: Path | None, progress
     progress(run)
 
 
-@dataclass(slots=True)
-class _Batch:
-    items: list[Item] = field(default_factory=list)
-    passed: int = 0
-    """Messages, with those that leave no trace."""
-    after_line: int = 0
-    size_bytes: int = 0
-    files: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= BATCH or self.size_bytes >= BATCH_BYTES or self.files >= BATCH_FILES
-
-
 class _Walk:
     """One import at work."""
 
     def __init__(self, run: ChatImport, opened: Archive, on_kept: OnKept, progress: Progress) -> None:
         self.run, self.archive, self.on_kept, self.progress = run, opened, on_kept, progress
-        self.sizes = opened.sizes
-        self.names = archive.Names(self.sizes)
-        self.is_group = len(run.report["authors"]) > 2
 
-    def batches(self) -> Generator[_Batch, None, None]:
-        """What is not done yet. What is, is read too: its messages are counted for the keys of later ones."""
-        text, order = self.run.report["text"], Order(self.run.date_order)
-        made, batch, after = Keys(self.run.person_id), _Batch(), self.run.after_line
-        for said in messages.messages(self.archive.lines(text, LIMITS), order):
-            if said.kind == messages.SYSTEM:
-                continue
-            item = self._item(said, made)
-            if said.line <= after:
-                continue
-            batch.items.append(item)
-            batch.passed += 1
-            batch.after_line = said.line
-            batch.files += bool(item.file_name)
-            batch.size_bytes += item.size_bytes
-            if batch.is_full:
-                yield batch
-                batch = _Batch()
-        if batch.items:
-            yield batch
+    async def through(self, batches: Iterator[Batch]) -> bool:
+        """Batch by batch. While one is stored and written, the next one is read and hashed. False when it may not go
+        on to the end."""
+        following = asyncio.create_task(self._read(batches))
+        try:
+            while (ready := await asyncio.shield(following)) is not None:
+                following = asyncio.create_task(self._read(batches))
+                if not await self._write(*ready):
+                    return False
+            return True
+        finally:
+            # A thread reads the archive: whatever happened, it must be out before somebody closes that.
+            await asyncio.wait([following])
+            if not following.cancelled():
+                following.exception()
 
-    def _item(self, said: messages.Message, made: Keys) -> Item:
-        direction = Direction.OUTBOUND if said.author == self.run.us else Direction.INBOUND
-        sent_at = moment_in(self.run.time_zone, said.sent_at)
-        extra: dict[str, Any] = {"claimed": {"author": said.author, "at": said.literal, "line": said.line}}
-        if said.is_edited:
-            extra["claimed"]["edited"] = True
-        type_, text, file_name, size_bytes = said.kind, said.text or None, "", 0
-        if said.kind in (messages.OMITTED, messages.UNSEEN):
-            type_, extra["absent"] = ABSENT, {"kind": said.omitted}
-        elif said.attachment is not None:
-            file_name = self.names.find(said.attachment) or ""
-            size_bytes = self.sizes.get(file_name, 0)
-            if not file_name or size_bytes > settings.ACERVO_MAX_FILE_BYTES:
-                why = "too_large" if file_name else "missing"
-                # Somebody may only have typed the name: the text stays as it stood.
-                type_, text, file_name, size_bytes = ABSENT, said.whole, "", 0
-                extra["absent"] = {"kind": said.kind, "name": said.attachment, "why": why}
-        is_media = bool(file_name) or type_ == ABSENT
-        author = said.author or "" if self.is_group else ""
-        key = made.of(sent_at, direction, author, said.text, is_media=is_media)
-        return Item(said.line, key, sent_at, direction, type_, text, extra, file_name, size_bytes)
-
-    async def write(self, batch: _Batch) -> bool:
-        """False when it may not go on."""
+    async def _read(self, batches: Iterator[Batch]) -> tuple[Batch, _News | None] | None:
+        """The next batch, and what of it is not here yet; None after the last one."""
+        batch = await asyncio.to_thread(next, batches, None)
+        if batch is None:
+            return None
         news = await in_thread(self._news, batch)
+        if news is not None:
+            await asyncio.to_thread(self._hash, news.items)
+        return batch, news
+
+    async def _write(self, batch: Batch, news: _News | None) -> bool:
+        """False when it may not go on."""
         if news is None:
             return False
-        await asyncio.to_thread(self._hash, news.items)
         await in_thread(self._recognise, news)
         files = await self._store(news)
         try:
@@ -177,21 +137,22 @@ class _Walk:
         self.progress(self.run)
         return True
 
-    def _news(self, batch: _Batch) -> _News | None:
-        """What of a batch is not here yet; None when somebody wants the import undone."""
-        self.run.refresh_from_db()
-        if self.run.state != "running" or self.run.person_id is None:
+    def _news(self, batch: Batch) -> _News | None:
+        """What of a batch is not here yet; None when somebody wants the import undone. `self.run` is left alone: the
+        batch before may be on its way into the tables."""
+        run = ChatImport.objects.get(pk=self.run.pk)
+        if run.state != "running" or run.person_id is None:
             return None
         chat, _ = Chat.objects.get_or_create(
-            connection_id=self.run.connection_id,
-            person_id=self.run.person_id,
-            defaults={"workspace_id": self.run.workspace_id},
+            connection_id=run.connection_id,
+            person_id=run.person_id,
+            defaults={"workspace_id": run.workspace_id},
         )
         rows = MessageRow.objects.filter(
-            connection=self.run.connection_id, provider_id__in=[item.key for item in batch.items]
+            connection=run.connection_id, provider_id__in=[item.key for item in batch.items]
         )
         here = {key: (pk, type_) for key, pk, type_ in rows.values_list("provider_id", "pk", "type")}
-        news = _News(chat.pk, self.run.person_id)
+        news = _News(chat.pk, run.person_id)
         for item in batch.items:
             pk, type_ = here.get(item.key, (None, ""))
             if pk is None:
@@ -278,7 +239,7 @@ class _Walk:
             while piece := await asyncio.to_thread(next, pieces, b""):
                 yield piece
 
-    def _commit(self, batch: _Batch, news: _News, files: list[NewFile]) -> bool:
+    def _commit(self, batch: Batch, news: _News, files: list[NewFile]) -> bool:
         """All of a batch or nothing of it, and only from where we know that the import stands."""
         with transaction.atomic():
             here = ChatImport.objects.filter(

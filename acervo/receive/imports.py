@@ -11,17 +11,19 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import Refused
 from acervo.keep import keys, vault
-from acervo.models import AuditEntry, ChatImport, Connection, Deed, Person, PersonIdentifier, Sealing
+from acervo.models import AuditEntry, ChatImport, Connection, Deed, Message, Person, PersonIdentifier, Sealing
 from acervo.providers.chat_export import archive
 from acervo.providers.chat_export.archive import Limits
 from acervo.providers.chat_export.headers import Order
 from acervo.providers.chat_export.survey import Survey, survey
 from acervo.providers.contract import Identity
+from acervo.receive.known import ABSENT, TOO_LARGE
 from acervo.receive.people import Register
 
 BY: Final = "system:import"
@@ -182,13 +184,21 @@ def ask(
     return row
 
 
+def lacks_archive(row: ChatImport) -> bool:
+    """Whether it could go on if somebody uploaded its archive: the first upload broke off, or a command read it where
+    it lay."""
+    return row.object_key is None and row.state in ("waiting", "running", "stopped")
+
+
 async def keep_archive(row: ChatImport, path: Path) -> None:
     """Seal an uploaded archive and hold it until its import ends. Raises StorageAway."""
     key = await in_thread(_key, row)
     sealing = Sealing.ACERVO if key else Sealing.STORAGE
     place = vault.Place(row.workspace_id, row.pk, vault.ARCHIVE, sealing.value, key)
     stored = await vault.store_file(place, path)
-    await in_thread(ChatImport.objects.filter(pk=row.pk).update, **stored.columns())
+    lacking = ChatImport.objects.filter(pk=row.pk, object_key=None, finished_at=None, undo_asked_at=None)
+    if not await in_thread(lacking.update, **stored.columns()):
+        await vault.discard([stored.object_key])
 
 
 def _key(row: ChatImport) -> keys.OpenKey | None:
@@ -245,6 +255,16 @@ def let_go_of_archive(row: ChatImport) -> str | None:
         ChatImport.objects.filter(pk=row.pk).update(**dict.fromkeys(PLACE))
     row.refresh_from_db()
     return object_key
+
+
+def missing(run: ChatImport) -> QuerySet[Message]:
+    """Messages of an import whose file the archive does not hold."""
+    return run.messages.filter(type=ABSENT).exclude(extra__absent__why=TOO_LARGE)
+
+
+def too_large(run: ChatImport) -> QuerySet[Message]:
+    """Messages of an import whose file was kept out because of its size."""
+    return run.messages.filter(type=ABSENT, extra__absent__why=TOO_LARGE)
 
 
 def guessed_us(report: Mapping[str, Any], contact: str = "") -> str:

@@ -19,6 +19,8 @@ NEAR: Final = timedelta(minutes=1)
 MINUTES_REMEMBERED: Final = 4096
 ABSENT: Final = "absent_file"
 """The type of a message whose file the export does not hold."""
+MISSING, TOO_LARGE = "missing", "too_large"
+"""Why it does not: the archive has no such file, or the file is over the workspace's limit for its kind."""
 MEDIA: Final = "media"
 
 
@@ -43,6 +45,11 @@ class Item:
     @property
     def is_media(self) -> bool:
         return bool(self.file_name) or self.type == ABSENT
+
+    @property
+    def is_missing(self) -> bool:
+        """The archive does not hold the file."""
+        return self.type == ABSENT and self.extra["absent"].get("why") != TOO_LARGE
 
 
 class Keys:

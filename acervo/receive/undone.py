@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.db.models import F
 
 from acervo.base import clock, ids
 from acervo.base.database import alone, in_thread
-from acervo.keep import keys, vault
+from acervo.keep import keys, sweeper, vault
 from acervo.models import (
     AuditEntry,
     Chat,
@@ -57,7 +58,7 @@ def _take_out(run: ChatImport) -> list[str] | None:
     Rows go first, so that no page leads to missing bytes; objects a crash leaves are the sweeper's."""
     with transaction.atomic():
         found = Message.objects.filter(chat_import=run).order_by("pk").select_for_update(no_key=True)
-        rows = list(found[:BATCH])
+        rows = _few_enough(list(found[:BATCH]))
         if not rows:
             return None
         files = list(MediaFile.objects.filter(message__in=rows).order_by("pk").select_for_update(no_key=True))
@@ -80,6 +81,21 @@ def _take_out(run: ChatImport) -> list[str] | None:
             AuditEntry.objects.record(run.workspace_id, BY, deeds)
     run.refresh_from_db()
     return objects
+
+
+def _few_enough(rows: list[Message]) -> list[Message]:
+    """The first of these messages: so many that a crash, after their rows and before the objects of their files are
+    gone, leaves no more than the sweeper clears away by itself. One may always go."""
+    files = MediaFile.objects.filter(message__in=rows, object_key__isnull=False)
+    copies = Rendition.objects.filter(media__message__in=rows, object_key__isnull=False)
+    objects = Counter(files.values_list("message", flat=True))
+    objects.update(copies.values_list("media__message", flat=True))
+    total = 0
+    for place, row in enumerate(rows):
+        total += objects[row.pk]
+        if total > sweeper.FEW and place:
+            return rows[:place]
+    return rows
 
 
 def _hand_over(run: ChatImport, files: Sequence[MediaFile]) -> set[UUID]:

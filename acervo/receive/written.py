@@ -14,7 +14,7 @@ from django.db import connection as database
 from acervo.base import clock, ids
 from acervo.keep.vault import Stored
 from acervo.models import ChatImport, Kind, MediaFile
-from acervo.receive.known import ABSENT, Item
+from acervo.receive.known import Item
 
 MESSAGES = """
 INSERT INTO acervo_message (id, workspace_id, connection_id, chat_id, chat_import_id, provider_id, direction, type, text,
@@ -70,7 +70,7 @@ def write(
     for item in items:
         if item.key in rows:
             done.linked += "same_as" in item.extra
-            done.missing += item.type == ABSENT
+            done.missing += item.is_missing
     done.files = [file for file in files if file.item.key in rows]
     _write_files(run, chat_id, done.files, rows)
     for file in done.files:

@@ -16,20 +16,25 @@ from zoneinfo import available_timezones
 from asgiref.sync import async_to_sync
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from acervo import journey
 from acervo.base.errors import AcervoError, Refused
+from acervo.govern import transcribers
 from acervo.models import Ability, ChatImport, Connection, MediaFile, Member, Message, by_member
+from acervo.prepare import unheard
 from acervo.receive import imports as importing
 from acervo.receive.imports import AlreadyImported, Choice
 from acervo.web import words
 from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, with_facts
 from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.tags import number
 
 SHOWN: Final = 30
 SAMPLE: Final = 12
@@ -115,6 +120,20 @@ def undo(request: MemberRequest, run: UUID) -> HttpResponse:
     return _turn(request, run, journey.take_back_import, _("What this import brought is being removed."))
 
 
+@require_POST
+@for_members
+@needs(Ability.CONNECT)
+def transcribe(request: MemberRequest, run: UUID) -> HttpResponse:
+    row = _visible(request.user, run)
+    try:
+        count = journey.transcribe_import(row, by_member(request.user))
+    except Refused as refused:
+        return _page(request, row, {"error": words.refusal(refused.code)}, status=422)
+    said = ngettext("%(count)s file is on its way to the engine.", "%(count)s files are on their way to the engine.", count)  # fmt: skip
+    messages.success(request, said % {"count": number(count)})
+    return redirect("chat_import", row.pk)
+
+
 def _upload(request: MemberRequest) -> HttpResponse:
     typed = {
         name: request.POST.get(name, "").strip() for name in ("contact", "phone", "connection", "time_zone")
@@ -129,9 +148,9 @@ def _upload(request: MemberRequest) -> HttpResponse:
         with _on_disk(upload) as path:
             row = _asked(request, connection, path, str(upload.name), typed)
     except AlreadyImported as refused:
-        known = ChatImport.objects.visible_to(request.user).filter(connection=connection, undone_at=None)
-        again = known.filter(archive_sha256=refused.facts.get("archive_sha256", "")).first()
-        return _list(request, {**typed, "error": words.refusal(refused.code), "known": again}, status=422)
+        error = words.refusal(refused.code)
+        known = _known(request.user, connection, refused)
+        return _list(request, {**typed, "error": error, "known": known}, status=422)
     except AcervoError as refused:
         return _list(request, {**typed, "error": words.refusal(refused.code)}, status=422)
     return redirect("chat_import", row.pk)
@@ -142,17 +161,29 @@ def _asked(
 ) -> ChatImport:
     """Looked through before anything is written; what is hostile is refused here."""
     look = importing.look(path, name=name)
-    row = importing.ask(
-        connection,
-        look,
-        name=typed["contact"] or look.contact,
-        phone=typed["phone"],
-        archive_name=name,
-        time_zone=typed["time_zone"],
-        by=by_member(request.user),
-    )
+    try:
+        row = importing.ask(
+            connection,
+            look,
+            name=typed["contact"] or look.contact,
+            phone=typed["phone"],
+            archive_name=name,
+            time_zone=typed["time_zone"],
+            by=by_member(request.user),
+        )
+    except AlreadyImported as refused:
+        known = _known(request.user, connection, refused)
+        if known is None or not importing.lacks_archive(known):
+            raise
+        row = known
     async_to_sync(importing.keep_archive)(row, path)
     return row
+
+
+def _known(member: Member, connection: Connection, refused: AlreadyImported) -> ChatImport | None:
+    """The import that is here already."""
+    known = ChatImport.objects.visible_to(member).filter(connection=connection, undone_at=None)
+    return known.filter(archive_sha256=refused.facts.get("archive_sha256", "")).first()
 
 
 @contextmanager
@@ -190,6 +221,8 @@ def _page(request: MemberRequest, run: ChatImport, typed: dict[str, Any], status
     report = run.report
     (row,) = _rows(request.user, [run])
     is_here = run.state not in ("waiting", "undone")
+    kept_out = importing.too_large(run)
+    is_heard = run.state == "finished" and transcribers.of(run.workspace_id) is not None
     return render(
         request,
         "import.html",
@@ -206,8 +239,11 @@ def _page(request: MemberRequest, run: ChatImport, typed: dict[str, Any], status
                 for one in report["readings"]
             ],
             "zones": _zones(),
-            "sample": _claims(request.user, run)[:SAMPLE] if is_here else [],
-            "absent": _claims(request.user, run, type="absent_file") if is_here else [],
+            "sample": _claims(request.user, run.messages.all())[:SAMPLE] if is_here else [],
+            "absent": _claims(request.user, importing.missing(run)) if is_here else [],
+            "too_large": _claims(request.user, kept_out) if is_here else [],
+            "too_large_files": kept_out.count() if is_here else 0,
+            "unheard": unheard.of_import(run).count() if is_heard else 0,
             "linked": _linked(request.user, run) if is_here else [],
             "files": MediaFile.objects.visible_to(request.user).filter(message__chat_import=run).count(),
         },
@@ -223,9 +259,9 @@ def _rows(member: Member, found: list[ChatImport]) -> list[Row]:
     ]
 
 
-def _claims(member: Member, run: ChatImport, **only: Any) -> list[Claim]:
+def _claims(member: Member, messages: QuerySet[Message]) -> list[Claim]:
     """In the order of the file; the newest ones."""
-    found = Message.objects.filter(chat_import=run, workspace=member.workspace_id, **only)
+    found = messages.filter(workspace=member.workspace_id)
     rows = sorted(found.order_by("-sent_at", "-pk")[:LISTED], key=lambda one: _line(one), reverse=True)
     return [_claim(message) for message in rows]
 

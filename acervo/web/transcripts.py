@@ -31,7 +31,8 @@ from acervo.models import (
     by_member,
 )
 from acervo.prepare import corrections, webvtt
-from acervo.prepare.transcripts import HasCorrections, hearable
+from acervo.prepare.hearing import hearable
+from acervo.prepare.transcripts import HasCorrections
 from acervo.web import words
 from acervo.web.authors import names_of
 from acervo.web.guards import MemberRequest, for_members, needs

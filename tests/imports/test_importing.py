@@ -14,7 +14,7 @@ from asgiref.sync import async_to_sync
 
 from acervo.base.errors import Refused
 from acervo.deliver import outbox
-from acervo.keep import storage, vault
+from acervo.keep import storage, sweeper, vault
 from acervo.models import (
     AuditEntry,
     Chat,
@@ -26,6 +26,7 @@ from acervo.models import (
     Message,
     Person,
     PersonIdentifier,
+    SizeLimit,
 )
 from acervo.receive import imported, imports, undone
 from acervo.receive.imports import Choice
@@ -295,6 +296,59 @@ def test_an_import_of_a_known_contact_leaves_them_when_it_is_undone(connection: 
     assert run.person == person
 
 
+def test_a_file_over_the_limit_of_its_kind_stays_out_and_its_message_stays(
+    connection: Connection, tmp_path: Path
+) -> None:
+    said = [
+        Said(START, THEM, "o vídeo", kind="file", file_name="VID-20260316-WA0001.mp4"),
+        Said(START + timedelta(minutes=1), THEM, kind="file", file_name="DOC-20260316-WA0002.pdf"),
+        Said(START + timedelta(minutes=2), THEM, kind="file", file_name="VID-20260316-WA0003.mp4"),
+        Said(START + timedelta(minutes=3), THEM, kind="file", file_name="VID-20260316-WA0004.mp4"),
+    ]
+    bodies = {said[0].file_name: b"v" * 2000, said[1].file_name: b"d" * 2000, said[2].file_name: b"v" * 1000}
+    path = pack(tmp_path, said, bodies, PHONES["android pt"], THEM)
+    limit = SizeLimit.objects.create(
+        workspace=connection.workspace, kind="video", max_bytes=1000, changed_by="test"
+    )
+    run = bring(connection, path)
+    assert (run.state, run.new_messages, run.new_files, run.missing_files) == ("finished", 4, 2, 1)
+    assert set(MediaFile.objects.values_list("file_name", flat=True)) == {
+        said[1].file_name,
+        said[2].file_name,
+    }
+    (kept_out,) = imports.too_large(run)
+    assert kept_out.extra["absent"] == {
+        "kind": "video", "name": said[0].file_name, "why": "too_large", "size_bytes": 2000,
+    }  # fmt: skip
+    assert "o vídeo" in (kept_out.text or "")
+    assert [one.extra["absent"]["name"] for one in imports.missing(run)] == [said[3].file_name]
+    undo(run)
+    limit.delete()
+    run = bring(connection, path)
+    assert (run.new_files, run.missing_files, imports.too_large(run).count()) == (3, 1, 0)
+
+
+def test_a_larger_limit_lets_a_longer_export_fill_what_was_kept_out(
+    connection: Connection, tmp_path: Path
+) -> None:
+    video = Said(START, THEM, kind="file", file_name="VID-20260316-WA0001.mp4")
+    bodies = {video.file_name: b"v" * 2000}
+    paths = []
+    for name, said in (("first", [video]), ("second", [video, Said(START + timedelta(hours=1), US, "oi")])):
+        (tmp_path / name).mkdir()
+        paths.append(pack(tmp_path / name, said, bodies, PHONES["android pt"], THEM))
+    limit = SizeLimit.objects.create(
+        workspace=connection.workspace, kind="video", max_bytes=1000, changed_by="test"
+    )
+    first = bring(connection, paths[0])
+    assert (first.new_files, imports.too_large(first).count()) == (0, 1)
+    limit.delete()
+    second = bring(connection, paths[1])
+    assert (second.new_files, MediaFile.objects.get().message.type) == (1, "video")
+    assert imports.too_large(first).count() == imports.too_large(second).count() == 0
+    assert Message.objects.count() == 2
+
+
 def test_two_that_go_on_at_once_do_the_work_once(connection: Connection, tmp_path: Path) -> None:
     path = long_chat(tmp_path, 600, 30)
     run = asked(connection, path)
@@ -345,6 +399,64 @@ def test_an_uploaded_archive_is_read_sealed_and_let_go(connection: Connection) -
     go_on(run, None)
     assert (run.state, run.new_files, run.object_key) == ("finished", 6, None)
     assert archive_key not in objects()
+
+
+def test_an_archive_whose_import_died_at_its_very_end_is_let_go(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = asked(connection, ANDROID)
+    async_to_sync(imports.keep_archive)(run, ANDROID)
+    imports.begin(run, Choice(US, ZONE), by="test")
+    run.refresh_from_db()
+    archive_key = run.object_key
+
+    class Killed(BaseException):
+        pass
+
+    async def dies(run: ChatImport) -> None:
+        raise Killed
+
+    monkeypatch.setattr(imported, "_forget_archive", dies)
+    with pytest.raises(Killed):
+        go_on(run, None)
+    monkeypatch.undo()
+    run.refresh_from_db()
+    assert (run.state, run.object_key) == ("finished", archive_key)
+    assert list(ChatImport.objects.unfinished()) == [run], "the clock would not come back to it"
+    go_on(run, None)
+    assert (run.state, run.object_key) == ("finished", None)
+    assert archive_key not in objects()
+    assert not ChatImport.objects.unfinished().exists()
+
+
+def test_no_step_of_undoing_leaves_more_than_the_sweeper_clears_away(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = objects()
+    run = bring(connection, long_chat(tmp_path, 300, 300))
+    steps: list[int] = []
+    discard = vault.discard
+
+    async def counted(keys: list[str]) -> None:
+        steps.append(len(keys))
+        await discard(keys)
+
+    monkeypatch.setattr(vault, "discard", counted)
+    undo(run)
+    assert sum(steps) == 300
+    assert max(steps) <= sweeper.FEW
+    assert (run.state, run.removed_files, objects()) == ("undone", 300, held)
+
+
+def test_a_second_upload_after_a_broken_one_gives_the_import_its_archive(connection: Connection) -> None:
+    run = asked(connection, ANDROID)
+    assert imports.lacks_archive(run)
+    async_to_sync(imports.keep_archive)(run, ANDROID)
+    run.refresh_from_db()
+    assert not imports.lacks_archive(run)
+    held = objects()
+    async_to_sync(imports.keep_archive)(run, ANDROID)  # both came through after all
+    assert objects() == held
 
 
 def test_an_import_without_its_archive_says_so_and_can_go_on(connection: Connection) -> None:

@@ -11,8 +11,17 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from acervo.models import ChatImport, Connection, MediaFile, Message, Person
-from acervo.receive import imported
+from acervo.models import (
+    ChatImport,
+    Connection,
+    MediaFile,
+    Message,
+    Person,
+    SizeLimit,
+    Transcriber,
+    Transcript,
+)
+from acervo.receive import batches, imported
 from tests.conftest import make_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,6 +62,24 @@ def test_in_again_listed_and_out(connection: Connection) -> None:
     assert run_json(ANDROID, *US)["new_messages"] == 11
 
 
+def test_transcripts_are_made_where_they_are_asked_for(connection: Connection) -> None:
+    assert "No engine" in refusal(ANDROID, *US, "--transcribe")
+    assert ChatImport.objects.count() == 0
+    Transcriber.objects.create(
+        workspace=connection.workspace, engine="fake", model="a-model", changed_by="test"
+    )
+    run(ANDROID, *US)
+    assert Transcript.objects.count() == 0
+    run(ANDROID, *US, "--transcribe")
+    assert set(Transcript.objects.values_list("media__kind", flat=True)) <= {"voice", "audio", "video"}
+    assert Transcript.objects.count() > 0
+
+
+def test_what_is_over_a_limit_is_said(connection: Connection) -> None:
+    SizeLimit.objects.create(workspace=connection.workspace, kind="voice", max_bytes=10, changed_by="test")
+    assert "1 file is over the size limit of its kind and stayed out." in run(ANDROID, *US)
+
+
 def test_a_dry_run_says_all_and_writes_nothing(connection: Connection) -> None:
     said = run(ANDROID, "--dry-run")
     assert "11 messages of 3 authors" in said
@@ -72,7 +99,7 @@ def test_an_unpacked_folder_does_as_well(connection: Connection, tmp_path: Path)
 def test_interrupted_it_goes_on_with_the_same_file(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imported, "BATCH", 3)
+    monkeypatch.setattr(batches, "LARGEST", 3)
     commit, calls = imported._Walk._commit, []
 
     def tires(walk: Any, *given: Any) -> bool:

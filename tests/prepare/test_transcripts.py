@@ -19,7 +19,9 @@ from acervo.govern.transcribers import Choice, KeyForAnother
 from acervo.keep import credentials
 from acervo.models import (
     AuditEntry,
+    ChatImport,
     MediaFile,
+    Message,
     Transcriber,
     Transcript,
     TranscriptEdit,
@@ -104,6 +106,48 @@ def test_what_arrives_with_a_voice_is_asked_for(facts, is_wanted, transcriber, k
     found = transcripts.ask_automatically([media.pk])
     assert bool(found) is is_wanted
     assert list(Transcript.objects.values_list("pk", flat=True)) == found
+
+
+def from_an_export(media) -> ChatImport:
+    at = clock.now()
+    run = ChatImport.objects.create(
+        workspace=media.workspace, connection=media.connection, person=media.person, archive_sha256="ab" * 32,
+        time_zone="UTC", date_order="dmy", started_at=at, finished_at=at, asked_by="test",
+    )  # fmt: skip
+    Message.objects.filter(pk=media.message_id).update(chat_import=run)
+    return run
+
+
+def test_what_comes_from_an_old_chat_is_heard_only_when_somebody_asks(transcriber, kept_file):
+    media, arrived = kept_file(), kept_file()
+    run = from_an_export(media)
+    assert len(transcripts.ask_automatically([media.pk, arrived.pk])) == 1
+    assert not Transcript.objects.filter(media=media).exists()
+    assert journey.transcribe_import(run, "test") == 1
+    assert journey.transcribe_import(run, "test") == 0
+    assert Transcript.objects.filter(media=media).exists()
+
+
+async def test_what_is_asked_for_before_it_is_prepared_waits_and_what_has_no_sound_ends(
+    transcriber, kept_file
+):
+    media = await sync_to_async(kept_file)(VOICE, kind="video")
+    run = await sync_to_async(from_an_export)(media)
+    await MediaFile.objects.aupdate(prepared_at=None, mime=None, duration_s=None)
+    assert await sync_to_async(journey.transcribe_import)(run, "test") == 1
+    assert await sync_to_async(unheard.waiting)(10) == []
+    row = await hear(await Transcript.objects.aget())
+    assert (row.attempts, row.state) == (0, "waiting")
+    facts = {"mime": "video/mp4", "video_codec": "h264", "audio_codec": None, "duration_s": 3.0}
+    await MediaFile.objects.aupdate(prepared_at=clock.now(), **facts)
+    assert await sync_to_async(unheard.waiting)(10) == [row.pk]
+    row = await hear(row)
+    assert (row.state, row.refusal) == ("stopped", "nothing_to_hear")
+
+
+def test_nobody_listens_to_an_old_chat_without_an_engine(kept_file):
+    with pytest.raises(NotConfigured):
+        journey.transcribe_import(from_an_export(kept_file()), "test")
 
 
 def test_a_film_without_a_sound_track_is_not_asked_for(transcriber, kept_file):

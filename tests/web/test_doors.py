@@ -40,6 +40,7 @@ NEEDS = {
     "chat_import": {Ability.CONNECT},
     "begin_import": {Ability.CONNECT},
     "resume_import": {Ability.CONNECT},
+    "transcribe_import": {Ability.CONNECT},
     "undo_import": {Ability.CONNECT},
     "settings_media": {Ability.OPERATE},
     "reset_media_rules": {Ability.CONFIGURE},
@@ -85,7 +86,7 @@ POSTED = {
 }
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
-POSTED |= {"begin_import", "resume_import", "undo_import"}
+POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
 
 

@@ -12,8 +12,19 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from acervo.base import ids
-from acervo.models import ChatImport, Connection, MediaFile, Member, Message, Person
-from acervo.receive import imported, undone
+from acervo.models import (
+    AuditEntry,
+    ChatImport,
+    Connection,
+    MediaFile,
+    Member,
+    Message,
+    Person,
+    SizeLimit,
+    Transcriber,
+    Transcript,
+)
+from acervo.receive import imported, imports, undone
 from tests.conftest import make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,6 +127,28 @@ def test_the_same_export_again_leads_to_the_import_there_is(
     assert f"{WHERE}/{ChatImport.objects.get()}" in again.content.decode()
 
 
+def test_the_same_export_again_mends_an_upload_that_broke_off(
+    page_of: Pages, alice: Member, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = page_of(alice)
+    monkeypatch.setattr(imports, "keep_archive", _breaks_off)
+    with pytest.raises(MemoryError):
+        upload(browser, connection)
+    monkeypatch.undo()
+    run = ChatImport.objects.get()
+    assert run.object_key is None
+    assert upload(browser, connection).headers["Location"] == f"{WHERE}/{run}"
+    run = ChatImport.objects.get()
+    assert run.object_key is not None
+    browser.post(f"{WHERE}/{run}/begin", {"us": "Bia Loja", "time_zone": "America/Sao_Paulo"})
+    finish(run)
+    assert run.state == "finished"
+
+
+async def _breaks_off(*_: Any) -> None:
+    raise MemoryError
+
+
 def test_only_who_connects_may_and_only_in_their_workspace(
     page_of: Pages, alice: Member, bob: Member, charlie: Member, connection: Connection
 ) -> None:
@@ -129,6 +162,47 @@ def test_only_who_connects_may_and_only_in_their_workspace(
         assert page_of(charlie).post(f"{WHERE}/{run}/{act}").status_code == 404
     assert upload(page_of(charlie), connection).status_code == 422
     assert ChatImport.objects.count() == 1
+
+
+def test_a_file_over_the_limit_is_counted_and_named(
+    page_of: Pages, alice: Member, connection: Connection
+) -> None:
+    SizeLimit.objects.create(workspace=connection.workspace, kind="voice", max_bytes=10, changed_by="test")
+    browser, run = brought_in(page_of, alice, connection)
+    page = browser.get(f"{WHERE}/{run}").content.decode()
+    assert "Files over the size limit" in page
+    assert "PTT-20261005-WA0013.opus" in page.partition('id="t-large"')[2]
+    assert MediaFile.objects.filter(kind="voice").count() == 0
+    assert Message.objects.filter(chat_import=run).count() == 11
+
+
+def test_its_recordings_are_transcribed_only_when_somebody_says_so(
+    page_of: Pages, alice: Member, charlie: Member, connection: Connection
+) -> None:
+    browser, run = brought_in(page_of, alice, connection)
+    assert "What is said in it" not in browser.get(f"{WHERE}/{run}").content.decode()
+    assert browser.post(f"{WHERE}/{run}/transcribe").status_code == 422
+    Transcriber.objects.create(
+        workspace=connection.workspace, engine="fake", model="a-model", changed_by="test"
+    )
+    assert "What is said in it" in browser.get(f"{WHERE}/{run}").content.decode()
+    assert page_of(charlie).post(f"{WHERE}/{run}/transcribe").status_code == 404
+    assert Transcript.objects.count() == 0
+    assert browser.post(f"{WHERE}/{run}/transcribe").status_code == 302
+    asked = set(Transcript.objects.values_list("media__kind", flat=True))
+    assert "voice" in asked <= {"voice", "audio", "video"}
+    assert "What is said in it" not in browser.get(f"{WHERE}/{run}").content.decode()
+    assert AuditEntry.objects.filter(action="transcriber.backfilled", subject_id=str(run.pk)).count() == 1
+
+
+def brought_in(page_of: Pages, member: Member, connection: Connection) -> tuple[Client, ChatImport]:
+    browser = page_of(member)
+    upload(browser, connection)
+    run = ChatImport.objects.get()
+    browser.post(f"{WHERE}/{run}/begin", {"us": "Bia Loja", "time_zone": "America/Sao_Paulo"})
+    finish(run)
+    assert run.state == "finished"
+    return browser, run
 
 
 def test_nobody_is_asked_into_a_team(connection: Connection, workspace: Any, page_of: Pages) -> None:

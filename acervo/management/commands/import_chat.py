@@ -11,11 +11,14 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from acervo import journey
 from acervo.base import ids
+from acervo.govern import transcribers
 from acervo.management.command import AcervoCommand, by_command, wait_for
 from acervo.models import ChatImport, Connection
+from acervo.prepare.transcripts import NotConfigured
 from acervo.receive import imports, undone
 from acervo.receive.imports import AlreadyImported, Choice, DateOrderMissing, Look, UsMissing
 
@@ -50,6 +53,7 @@ class Command(AcervoCommand):
             help="Where the file does not tell.",
         )
         parser.add_argument("--deliver", action="store_true", help="Write its files to the CRMs, too.")
+        parser.add_argument("--transcribe", action="store_true", help="Have its recordings transcribed, too.")
         parser.add_argument("--dry-run", action="store_true", help="Only say what is in it.")
         parser.add_argument("--list", action="store_true", help="List the imports, the newest first.")
         parser.add_argument("--undo", metavar="ID", help="Take out what an import brought.")
@@ -73,6 +77,8 @@ class Command(AcervoCommand):
             self.say(options, look.report(), self._report(look))
             return
         connection = _connection(options["connection"])
+        if options["transcribe"] and transcribers.of(connection.workspace_id) is None:
+            raise NotConfigured()
         if not options["json"]:
             self.stdout.write(self._report(look))
         try:
@@ -84,6 +90,7 @@ class Command(AcervoCommand):
             if again is None or again.state not in ("running", "stopped", "finished", "waiting"):
                 raise
             if again.state == "finished":
+                self._transcribe(options, again)
                 self.say(options, _facts(again), str(known))
                 return
             imports.resume(again, by=by_command())
@@ -98,7 +105,13 @@ class Command(AcervoCommand):
             raise CommandError(
                 _("The import stopped: %s. Run the command again to go on.") % (run.refusal or run.state)
             )
+        self._transcribe(options, run)
         self.say(options, _facts(run), _result(run))
+
+    def _transcribe(self, options: dict[str, Any], run: ChatImport) -> None:
+        """Where somebody wants it: an engine takes days for the voice notes of years."""
+        if options["transcribe"]:
+            journey.transcribe_import(run, by_command())
 
     def _asked(self, options: dict[str, Any], connection: Connection, look: Look, path: Path) -> ChatImport:
         # What has to be said is asked for before anything is written.
@@ -197,7 +210,7 @@ def _result(run: ChatImport) -> str:
         "Import %(run)s is done: %(messages)d messages new, %(known)d known before; %(files)d files new, %(linked)d the "
         "same as files kept before, %(missing)d not in the export. `acervo import-chat --undo %(run)s` takes it out again."
     )
-    return said % {
+    told = said % {
         "run": run,
         "messages": run.new_messages,
         "known": run.known_messages,
@@ -205,6 +218,14 @@ def _result(run: ChatImport) -> str:
         "linked": run.linked_files,
         "missing": run.missing_files,
     }
+    if kept_out := imports.too_large(run).count():
+        more = ngettext(
+            "%(files)d file is over the size limit of its kind and stayed out.",
+            "%(files)d files are over the size limit of their kind and stayed out.",
+            kept_out,
+        )
+        told += "\n" + more % {"files": kept_out}
+    return told
 
 
 def _undone(run: ChatImport) -> str:
