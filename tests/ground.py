@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
+
 DATA_DIR = Path(tempfile.mkdtemp(prefix="acervo-tests-"))
 DATA_DIR.chmod(0o755)
 
@@ -28,6 +30,9 @@ os.environ |= {
     "ACERVO_LANGUAGE": "en",
     "DJANGO_SETTINGS_MODULE": "acervo.settings",
 }
+
+# `--hypothesis-profile=long`: what may run for an hour before a release.
+hypothesis.settings.register_profile("long", max_examples=2000)
 
 # Who only hands tests out to other processes (pytest -n) needs no database; each of those brings its own.
 HANDS_OUT = "--dist" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ

@@ -70,8 +70,8 @@ class ProviderConformance:
     """Which of them signs webhooks."""
     lost_payload: ClassVar[str]
     """The payload that announces a file the provider itself lost."""
-    examples: ClassVar[int] = 60
-    """Scrambled payloads per run."""
+    examples: ClassVar[int | None] = None
+    """Scrambled payloads per run; None: as many as Hypothesis's profile says."""
     phases: ClassVar[Collection[Phase]] = tuple(Phase)
     payload_ending: ClassVar[str] = ".json"
     """Of the recorded bodies in `payloads/`; what they yield is JSON all the same."""
@@ -262,7 +262,7 @@ class ProviderConformance:
         documents, batched = self.documents(), self.batched_documents()
 
         @settings(
-            max_examples=self.examples,
+            max_examples=self.examples or settings.default.max_examples,
             deadline=None,
             database=None,
             phases=self.phases,

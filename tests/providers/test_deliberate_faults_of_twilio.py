@@ -77,11 +77,6 @@ class PutsTheTokenIntoTheAddress(Twilio):
             raise MediaGone
 
 
-class ShakesEveryHand(Twilio):
-    def handshake(self, webhook):
-        return webhook.query.get("hub.challenge", "")
-
-
 class TakesLinksOfOtherAccounts(Twilio):
     def read(self, webhook):
         other, ours = b"AC00000000000000000000000000000009", self._api.account_sid.encode()
@@ -105,7 +100,6 @@ FAULTS = {
     TrustsEverySubdomain: "test_credentials_go_only_to_the_hosts_that_may_see_them",
     TakesItsCredentialsToTheSecondHop: "test_an_answer_that_sends_us_elsewhere_is_not_followed",
     PutsTheTokenIntoTheAddress: "test_no_secret_stands_in_an_address_that_is_asked_for",
-    ShakesEveryHand: "test_the_handshake_answers_only_to_its_token_or_is_refused",
     TakesLinksOfOtherAccounts: PAYLOADS,
 }
 
