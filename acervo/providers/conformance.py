@@ -262,7 +262,7 @@ class ProviderConformance:
         documents, batched = self.documents(), self.batched_documents()
 
         @settings(
-            max_examples=self.examples or settings.default.max_examples,
+            max_examples=self.examples or settings().max_examples,
             deadline=None,
             database=None,
             phases=self.phases,

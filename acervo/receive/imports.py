@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -328,7 +328,7 @@ def _zone(name: str) -> str:
 def moment_in(zone: str, local: datetime) -> datetime:
     """A moment of the phone's clock. Where the hour was there twice it is the first one; where it was skipped, the one
     the clock would have gone on to."""
-    return local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(clock.now().tzinfo)
+    return local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
 
 
 def record(row: ChatImport, action: str, by: str) -> None:

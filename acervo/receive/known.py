@@ -58,18 +58,19 @@ class Keys:
 
     def __init__(self, person_id: UUID | None) -> None:
         self._person_id = person_id
-        self._seen: OrderedDict[datetime, Counter[str]] = OrderedDict()
+        self._seen: OrderedDict[datetime, tuple[str, Counter[str]]] = OrderedDict()
 
     def of(self, sent_at: datetime, direction: str, author: str, text: str, *, is_media: bool) -> str:
         minute = sent_at.replace(second=0, microsecond=0)
-        seen = self._seen.get(minute)
-        if seen is None:
-            seen = self._seen[minute] = Counter()
+        found = self._seen.get(minute)
+        if found is None:
+            found = self._seen[minute] = (f"{self._person_id}\n{minute.isoformat()}\n", Counter())
             if len(self._seen) > MINUTES_REMEMBERED:
                 self._seen.popitem(last=False)
         what = f"{direction}\n{author}\n{MEDIA if is_media else 'text ' + ' '.join(text.split())}"
+        begin, seen = found
         seen[what] += 1
-        whole = f"{self._person_id}\n{minute.isoformat()}\n{what}\n{seen[what]}"
+        whole = f"{begin}{what}\n{seen[what]}"
         return f"export:{hashlib.sha256(whole.encode(errors='replace')).hexdigest()}"
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 MARKS: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
@@ -124,14 +125,19 @@ def header(line: str, shape: Shape | None = None) -> Header | None:
             author, is_split, skipped = _author(cleaned[found.end() :])
             if style is Style.BARE and not is_split:
                 return None
-            at = _behind(line, found.end() + skipped)
+            at = found.end() + skipped
+            at = at if cleaned is line else _behind(line, at)
             return Header(*read, cleaned[found.start("at") : found.end("at")], author, line[at:])
     return None
 
 
 def _read(found: re.Match[str], style: Style, wanted: Shape | None) -> tuple[Shape, Stamp] | None:
-    shape = Shape(style, found["sep"], found["s"] is not None, found["half"] is not None)
-    if wanted is not None and shape != wanted:
+    told = (style, found["sep"], found["s"] is not None, found["half"] is not None)
+    if wanted is None:
+        shape = Shape(*told)
+    elif told == (wanted.style, wanted.separator, wanted.has_seconds, wanted.has_halves):
+        shape = wanted
+    else:
         return None
     hour, minute, second = int(found["h"]), int(found["m"]), int(found["s"] or 0)
     if found["half"]:
@@ -146,8 +152,14 @@ def _read(found: re.Match[str], style: Style, wanted: Shape | None) -> tuple[Sha
         minute,
         second,
     )
-    is_sound = any(stamp.moment(order) for order in Order) and hour < 24
+    is_sound = _is_day(stamp.numbers) and hour < 24 and minute < 60 and second < 60
     return (shape, stamp) if is_sound else None
+
+
+@lru_cache(maxsize=1024)  # a chat has hundreds of messages a day
+def _is_day(numbers: tuple[int, int, int]) -> bool:
+    """Whether there is such a day in any order."""
+    return any(Stamp(numbers, (False, False, False), 0, 0, 0).moment(order) for order in Order)
 
 
 def _author(rest: str) -> tuple[str | None, bool, int]:
@@ -155,9 +167,14 @@ def _author(rest: str) -> tuple[str | None, bool, int]:
     name, colon, _ = rest.partition(": ")
     if not colon and rest.endswith(":"):
         name, colon = rest[:-1], ":"
-    if not colon or not 0 < len(name) <= MOST_AUTHOR or _TOLD_BY_APP.search(name):
+    if not colon or not 0 < len(name) <= MOST_AUTHOR or _is_told_by_app(name):
         return None, False, 0
     return name.strip(), True, len(name) + len(colon)
+
+
+@lru_cache(maxsize=1024)  # the same few people speak all the time
+def _is_told_by_app(name: str) -> bool:
+    return _TOLD_BY_APP.search(name) is not None
 
 
 def _behind(line: str, letters: int) -> int:
@@ -177,4 +194,6 @@ _FOREIGN_DIGIT: Final = re.compile(r"(?![0-9])\d")
 
 def _western(head: str) -> str:
     """Digits of other scripts as ours."""
+    if head.isascii():
+        return head
     return _FOREIGN_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), head)

@@ -134,7 +134,9 @@ def understood(raw: Raw, sent_at: datetime) -> Message:
 def _named(body: str) -> tuple[str, str] | None:
     """The file a message names, and the text beside it."""
     first, _, caption = body.partition("\n")
-    if found := phrases.NAMED_FIRST.fullmatch(first.rstrip()):
+    first = first.rstrip()
+    # Hardly any text ends like this, and the expression is slow to find that out.
+    if first.endswith((")", ">")) and (found := phrases.NAMED_FIRST.fullmatch(first)):
         return found["name"], caption
     if "<" in body and (found := phrases.NAMED_INSIDE.search(body)):
         beside = (body[: found.start()].strip(), body[found.end() :].strip())
