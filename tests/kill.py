@@ -122,7 +122,8 @@ async def run(kills: int, *, seed: int, load: Load, waits_for_clock: bool = Fals
         home.serve()
         home.move_in()
         async with AsyncExitStack() as stack:
-            traffic = [await _open(home, account, addresses[account.kind], stack) for account in ACCOUNTS]
+            opening = (_open(home, account, addresses[account.kind], stack) for account in ACCOUNTS)
+            traffic = await asyncio.gather(*opening)
             await _storm(home, traffic, outcome, victims(kills, seed), load)
             for one in traffic:
                 outcome.faults += sum((await one.line.remote.statistics())["faults"].values())
