@@ -217,8 +217,9 @@ class _Unheard:
 
 class AsksOnceMore:
     async def resolve(self, session, file):
+        resolved = await super().resolve(session, file)
         await super().check(session)
-        return await super().resolve(session, file)
+        return resolved
 
 
 class LogsItsSecrets:
