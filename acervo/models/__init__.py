@@ -3,6 +3,7 @@
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, OnRevoke, Purpose
+from acervo.models.consent import ConsentAnswer
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.media import Kind, MediaFile
@@ -15,7 +16,7 @@ from acervo.models.record_link import RecordLink
 from acervo.models.remake import Remake
 from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
-from acervo.models.sending import AnswerPolicy, ConsentAnswer, EarlyStatus, Sending, SendingPurpose
+from acervo.models.sending import AnswerPolicy, EarlyStatus, Sending, SendingPurpose
 from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
 
