@@ -53,7 +53,8 @@ class Row:
     what: words.Words
     who: words.Words
     why: words.Words
-    may_act: bool
+    may_repeat: bool
+    may_cancel: bool
 
     @property
     def at(self) -> datetime:
@@ -126,10 +127,12 @@ def with_person(member: Member, person: Person) -> list[Row]:
 
 def rows(member: Member, found: Any) -> list[Row]:
     """The newest first."""
-    newest = list(found.select_related("connection").order_by("-asked_at", "-id")[:SHOWN])
+    newest = list(found.order_by("-asked_at", "-id")[:SHOWN])
     names = names_of(member, (row.asked_by for row in newest))
-    may_act = member.can(Ability.ANSWER)
-    return [_row(row, names, may_act=may_act) for row in newest]
+    stuck = [row.pk for row in newest if row.may_be_repeated]
+    repeated = Sending.objects.visible_to(member).filter(repeats__in=stuck).values_list("repeats", flat=True)
+    open_to = set(stuck) - set(repeated) if stuck else set()
+    return [_row(row, names, may_repeat=row.pk in open_to, member=member) for row in newest]
 
 
 def may_answer(member: Member, media: MediaFile) -> bool:
@@ -144,11 +147,20 @@ def chats_of(member: Member, person: Person) -> list[Chat]:
     return list(found.select_related("connection").order_by("created_at"))
 
 
-def _row(row: Sending, names: Mapping[str, words.Words], *, may_act: bool) -> Row:
+def _row(row: Sending, names: Mapping[str, words.Words], *, may_repeat: bool, member: Member) -> Row:
     state = row.state
     what = _("Template %(name)s") % {"name": row.said} if row.template else row.said
     why = words.sending_trouble(row.refusal, state) if state in ("failed", "unknown", "delayed") else ""
-    return Row(row, words.SENDING_STATES[state], what, names[row.asked_by], why, may_act)
+    may_act = member.can(Ability.ANSWER)
+    return Row(
+        sending=row,
+        status=words.SENDING_STATES[state],
+        what=what,
+        who=names[row.asked_by],
+        why=why,
+        may_repeat=may_act and may_repeat,
+        may_cancel=may_act and row.may_be_cancelled,
+    )
 
 
 def _visible(member: Member, chat: UUID) -> Chat:

@@ -152,6 +152,7 @@ def test_failed_and_waiting_messages_can_be_sent_again_or_stopped(media, bob, pa
     assert "Send it once more" in page
     assert "It is being sent once more." in client.post(f"{base}/again", follow=True).content.decode()
     assert Sending.objects.filter(repeats=sending).count() == 1
+    assert "Send it once more" not in client.get(f"/m/{media.slug}").content.decode()
     assert "left already" in client.post(f"{base}/cancel", follow=True).content.decode()
 
 
