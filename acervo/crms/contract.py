@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import httpx
 
+from acervo.crms.tokens import OwnToken, TokenKeeper
+
 
 class CrmErrorKind(StrEnum):
     AUTH_EXPIRED = "auth_expired"
@@ -80,6 +82,8 @@ class CrmCredentials:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Remembered answers of the CRM: portal id, object type ids, model."""
     api_base: str | None = None
+    tokens: TokenKeeper = field(default_factory=OwnToken, repr=False)
+    """Where the secrets only buy a token that ends: who keeps that token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import httpx
 
 from acervo.crms.contract import CrmError, CrmErrorKind
 from acervo.crms.pace import Pace
+from acervo.crms.tokens import AccessToken
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ NOT_DONE = frozenset({CrmErrorKind.RATE_LIMITED, CrmErrorKind.LOCKED, CrmErrorKi
 """Kinds that say nothing happened at the other side: the same request may go out again.
 UNKNOWN_OUTCOME is never among them: whoever called must look first."""
 
+Authorize = Callable[[str | None], Awaitable[str]]
+"""The token to call with; where one is named, that one was refused and another is wanted."""
+
 
 class CrmHttp:
     """JSON calls to one account. `read_error` turns an answer that is not 2xx into a CrmError.
@@ -44,14 +48,14 @@ class CrmHttp:
         http: httpx.AsyncClient,
         *,
         base_url: str,
-        token: str,
+        token: str | Authorize,
         pace: Pace,
         read_error: Callable[[httpx.Response], CrmError],
         usage_headers: Mapping[str, str],
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._token = token
         self._pace = pace
         self._read_error = read_error
         self._usage_headers = usage_headers
@@ -74,14 +78,24 @@ class CrmHttp:
         """
         effect = effect or EFFECTS[method]
         until = self._pace.now() + HOLD_S
+        refused: str | None = None
         for attempt in range(1, ATTEMPTS + 1):
+            token = self._token if isinstance(self._token, str) else await self._token(refused)
             await self._pace.take(lanes, until=until)
             try:
-                return await self._once(method, path, json=json, params=params, effect=effect)
+                return await self._once(method, path, json=json, params=params, effect=effect, token=token)
             except CrmError as error:
                 self._log_refusal(error, method, attempt)
+                if self._may_renew(error, refused) and attempt < ATTEMPTS:
+                    refused = token
+                    continue
                 await self._wait_or_raise(error, attempt, until, lanes[0])
         raise AssertionError("the last attempt raises")
+
+    def _may_renew(self, error: CrmError, refused: str | None) -> bool:
+        """Once a call: a new token that is refused too is not helped by a third."""
+        is_old = error.kind is CrmErrorKind.AUTH_EXPIRED and refused is None
+        return is_old and not isinstance(self._token, str)
 
     async def _wait_or_raise(self, error: CrmError, attempt: int, until: float, lane: str) -> None:
         wait_s = error.retry_after_s
@@ -94,7 +108,14 @@ class CrmHttp:
         await self._pace.sleep(wait_s)
 
     async def _once(
-        self, method: str, path: str, *, json: Any, params: Mapping[str, str | int] | None, effect: Effect
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any,
+        params: Mapping[str, str | int] | None,
+        effect: Effect,
+        token: str,
     ) -> Any:
         try:
             response = await self._http.request(
@@ -102,7 +123,7 @@ class CrmHttp:
                 self._base_url + path,
                 json=json,
                 params=params,
-                headers=self._headers,
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                 timeout=REQUEST_TIMEOUT_S,
                 follow_redirects=False,
             )
@@ -142,6 +163,34 @@ class CrmHttp:
                 "attempt": attempt,
             },
         )
+
+
+async def ask_for_token(
+    http: httpx.AsyncClient,
+    url: str,
+    form: Mapping[str, str],
+    *,
+    read_error: Callable[[httpx.Response], CrmError],
+    headers: Mapping[str, str] | None = None,
+) -> AccessToken:
+    """An OAuth token endpoint asked once. `read_error` also judges a 2xx answer without a token: some vendors
+    refuse like that."""
+    try:
+        response = await http.post(
+            url,
+            data=dict(form),
+            headers={"Accept": "application/json", **(headers or {})},
+            timeout=REQUEST_TIMEOUT_S,
+            follow_redirects=False,
+        )
+    except httpx.HTTPError as error:  # nothing but a token can have been made: as good as not reached
+        raise CrmError(CrmErrorKind.UNAVAILABLE, "no token could be asked for") from error
+    answer = _decoded(response, "read") if response.is_success else {}
+    value = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(value, str) or not value:
+        raise read_error(response)
+    lifetime_s = answer.get("expires_in")
+    return AccessToken(value, float(lifetime_s) if isinstance(lifetime_s, int | float) else None)
 
 
 def connection_key(base_url: str, token: str) -> str:

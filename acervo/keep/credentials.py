@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from acervo import crms, providers, transcribers
-from acervo.base import sealed
-from acervo.crms.contract import Connector, CrmCredentials
+from acervo.base import clock, sealed
+from acervo.base.database import alone, in_thread
+from acervo.crms.contract import Connector, CrmCredentials, CrmError, CrmErrorKind
+from acervo.crms.tokens import AskForToken, KeptToken
 from acervo.models import Connection, Transcriber
 from acervo.providers.contract import Credentials, Provider
 from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
@@ -20,16 +24,21 @@ from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
 if TYPE_CHECKING:
     import httpx
 
+_TOKEN = "access token"  # noqa: S105  (a name beside the secrets; no adapter's secret has a space in its name)
+_LOOK_AGAIN_S = 0.5
+_LOOKS = 80
+"""Forty seconds: longer than one question for a token may take."""
+
 
 def seal_secrets(connection_id: UUID, secrets: Mapping[str, str]) -> bytes:
     """Bound to the connection: copied to another row they do not open."""
-    return sealed.seal(_master_key(), json.dumps(dict(secrets)).encode(), _bond(connection_id))
+    return _seal(connection_id, secrets)
 
 
 def open_secrets(connection: Connection) -> dict[str, str]:
     """Raises `sealed.SealedElsewhere` when the master key is another one or the row was tampered with."""
-    raw = sealed.unseal(_master_key(), bytes(connection.sealed_secrets), _bond(connection.pk))
-    opened: dict[str, str] = json.loads(raw)
+    opened = _open(connection.pk, connection.sealed_secrets)
+    opened.pop(_TOKEN, None)
     return opened
 
 
@@ -50,10 +59,59 @@ def connector(connection: Connection, http: httpx.AsyncClient) -> Connector:
     """The adapter of a CRM account, riding on the caller's HTTP client."""
     return crms.get(connection.kind)(
         CrmCredentials(
-            secrets=open_secrets(connection), options=connection.options, api_base=connection.api_base
+            secrets=open_secrets(connection),
+            options=connection.options,
+            api_base=connection.api_base,
+            tokens=SharedToken(connection),
         ),
         http,
     )
+
+
+class SharedToken:
+    """The access token of a connection, sealed beside its secrets: one for all workers, and lost with the secrets
+    that bought it when somebody connects anew."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._pk = connection.pk
+        self._secrets, self._kept = _opened(connection.pk, connection.sealed_secrets)
+
+    async def get(self, ask: AskForToken, *, refused: str | None = None) -> str:
+        """As `TokenKeeper` promises, across processes. Raises CrmError UNAVAILABLE when whoever asks takes too long."""
+        return self._good(refused) or await self._replaced(ask, refused)
+
+    async def _replaced(self, ask: AskForToken, refused: str | None) -> str:
+        for _look in range(_LOOKS):
+            # The claim spans a question to the CRM, so it is not a row's lock, which a transaction would hold.
+            async with alone(f"acervo.access_token.{self._pk}") as is_ours:
+                _, self._kept = await in_thread(self._read)
+                if found := self._good(refused):
+                    return found
+                if is_ours:
+                    token = await ask()
+                    self._kept = KeptToken(token.value, token.good_until(clock.now().timestamp()))
+                    await in_thread(self._store, self._kept)
+                    return token.value
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        raise CrmError(CrmErrorKind.UNAVAILABLE, "another worker is asking for access")
+
+    def _good(self, refused: str | None) -> str | None:
+        kept = self._kept
+        return kept.value if kept and kept.is_good(clock.now().timestamp(), refused) else None
+
+    def _read(self) -> tuple[dict[str, str], KeptToken | None]:
+        return _opened(self._pk, Connection.objects.values_list("sealed_secrets", flat=True).get(pk=self._pk))
+
+    def _store(self, token: KeptToken) -> None:
+        """Unless the secrets were changed meanwhile: then this token is another account's, perhaps."""
+        with transaction.atomic():
+            row = Connection.objects.select_for_update().only("sealed_secrets").get(pk=self._pk)
+            secrets, _ = _opened(row.pk, row.sealed_secrets)
+            if secrets != self._secrets:
+                return
+            beside: dict[str, Any] = {**secrets, _TOKEN: [token.value, token.until]}
+            row.sealed_secrets = _seal(row.pk, beside)
+            row.save(update_fields=["sealed_secrets"])
 
 
 def seal_engine_secrets(workspace_id: UUID, secrets: Mapping[str, str]) -> bytes:
@@ -77,6 +135,25 @@ def engine(transcriber: Transcriber, surroundings: Surroundings) -> Engine:
         model=transcriber.model, api_base=transcriber.api_base, secrets=open_engine_secrets(transcriber)
     )
     return transcribers.get(transcriber.engine)(settings, surroundings)
+
+
+def _seal(connection_id: UUID, content: Mapping[str, Any]) -> bytes:
+    return sealed.seal(_master_key(), json.dumps(dict(content)).encode(), _bond(connection_id))
+
+
+def _open(connection_id: UUID, sealed_secrets: bytes | memoryview) -> dict[str, Any]:
+    opened: dict[str, Any] = json.loads(
+        sealed.unseal(_master_key(), bytes(sealed_secrets), _bond(connection_id))
+    )
+    return opened
+
+
+def _opened(
+    connection_id: UUID, sealed_secrets: bytes | memoryview
+) -> tuple[dict[str, str], KeptToken | None]:
+    secrets = _open(connection_id, sealed_secrets)
+    kept = secrets.pop(_TOKEN, None)
+    return secrets, KeptToken(*kept) if kept else None
 
 
 def _master_key() -> sealed.NamedKey:
