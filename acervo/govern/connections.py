@@ -194,6 +194,8 @@ def _hope_again(connection: Connection) -> None:
     """A provider may say of a file that a token may not see what it says of one that expired (Meta, code 100):
     before its deadline such a file is asked for once more with the new access. Not where a failed try is counted
     against the number: there the provider's word is taken."""
+    if connection.purpose != Purpose.PROVIDER:
+        return
     if providers.get(connection.kind).capabilities.download_failures_per_hour is not None:
         return
     at = clock.now()

@@ -86,6 +86,15 @@ def test_reconnecting_keeps_the_old_app_secret_for_the_rotation(workspace: Works
     assert row.paused_at is None
 
 
+def test_a_crm_is_reconnected_too(workspace: Workspace) -> None:
+    row = connect(workspace, kind="hubspot", secrets={"token": "old"})
+    connections.pause(row, by="test", reason="auth_revoked")
+    connections.reconnect(row, {"token": "new"}, by="test")
+    row.refresh_from_db()
+    assert credentials.open_secrets(row)["token"] == "new"
+    assert row.paused_at is None
+
+
 def test_resuming_makes_what_waited_due(
     workspace: Workspace, connection: Connection, announced_file: Callable[..., MediaFile]
 ) -> None:
