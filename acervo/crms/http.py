@@ -15,6 +15,9 @@ from acervo.crms.pace import Pace
 from acervo.crms.tokens import AccessToken
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(
+    logging.WARNING
+)  # below, it logs whole addresses: numbers searched for, keys
 
 REQUEST_TIMEOUT_S = 30.0
 HOLD_S = 25.0
@@ -52,10 +55,12 @@ class CrmHttp:
         pace: Pace,
         read_error: Callable[[httpx.Response], CrmError],
         usage_headers: Mapping[str, str],
+        scheme: str = "Bearer",
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._token = token
+        self._scheme = scheme
         self._pace = pace
         self._read_error = read_error
         self._usage_headers = usage_headers
@@ -83,7 +88,10 @@ class CrmHttp:
             token = self._token if isinstance(self._token, str) else await self._token(refused)
             await self._pace.take(lanes, until=until)
             try:
-                return await self._once(method, path, json=json, params=params, effect=effect, token=token)
+                async with self._pace.place():
+                    return await self._once(
+                        method, path, json=json, params=params, effect=effect, token=token
+                    )
             except CrmError as error:
                 self._log_refusal(error, method, attempt)
                 if self._may_renew(error, refused) and attempt < ATTEMPTS:
@@ -123,7 +131,7 @@ class CrmHttp:
                 self._base_url + path,
                 json=json,
                 params=params,
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                headers={"Authorization": f"{self._scheme} {token}", "Accept": "application/json"},
                 timeout=REQUEST_TIMEOUT_S,
                 follow_redirects=False,
             )

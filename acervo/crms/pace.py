@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from acervo.crms.contract import CrmError, CrmErrorKind
 
@@ -41,12 +43,23 @@ class Pace:
         self,
         lanes: Mapping[str, RollingLimit],
         *,
+        at_once: int | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """`at_once`: the most calls under way, where the CRM counts those; None for any number."""
         self.lanes = lanes
+        self.at_once = at_once
         self.now = now
         self.sleep = sleep
+        self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    def place(self) -> AbstractAsyncContextManager[object]:
+        """One of the calls under way; waits while there are as many as may be."""
+        if self.at_once is None:
+            return nullcontext()
+        loop = asyncio.get_running_loop()  # a semaphore belongs to one, a pace to the process
+        return self._places.setdefault(loop, asyncio.Semaphore(self.at_once))
 
     async def take(self, lanes: Iterable[str], *, until: float) -> None:
         """Wait for a place in every lane and take it. Raises CrmError RATE_LIMITED at once, with the wait it
@@ -65,10 +78,13 @@ class Pace:
 
 
 @lru_cache(maxsize=1024)
-def shared_pace(connection: str, lanes: tuple[tuple[str, int, float], ...]) -> Pace:
+def shared_pace(
+    connection: str, lanes: tuple[tuple[str, int, float], ...], *, at_once: int | None = None
+) -> Pace:
     """The one Pace of a connection in this process, whoever asks. `lanes`: (name, count, per seconds).
 
     It does not see other processes: one worker per CRM connection delivers at a time, and the limits leave
     room below the vendor's for what slips.
     """
-    return Pace({name: RollingLimit(count, per_s) for name, count, per_s in lanes})
+    limits = {name: RollingLimit(count, per_s) for name, count, per_s in lanes}
+    return Pace(limits, at_once=at_once)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from acervo.crms import batches
 from acervo.crms.contract import (
     CrmError,
     CrmErrorKind,
@@ -14,7 +15,7 @@ from acervo.crms.contract import (
     WriteResult,
 )
 from acervo.crms.fields import canonical, written
-from acervo.crms.hubspot import batches, contacts
+from acervo.crms.hubspot import contacts
 from acervo.crms.hubspot.api import Api, Json
 from acervo.crms.hubspot.errors import read_item_error
 from acervo.crms.hubspot.records import Records, properties_of

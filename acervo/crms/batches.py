@@ -1,4 +1,4 @@
-"""One bad item never spoils the others: batches that HubSpot refuses as a whole are halved until it is alone."""
+"""One bad item never spoils the others: batches that a CRM refuses as a whole are halved until it is alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def send(
 ) -> dict[str, Outcome | CrmError]:
     """An outcome for the key of every item. Never raises CrmError: what stopped the call is everyone's outcome.
 
-    A 207 names the bad ones itself; a 400 for the whole batch does not, and costs about 2 log2(n) more calls
+    A refusal item by item names the bad ones itself; one of the whole batch does not, and costs about 2 log2(n) more calls
     for each bad item.
     """
     if not items:
