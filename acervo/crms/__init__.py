@@ -10,6 +10,7 @@ from acervo.crms.contract import Connector
 CRMS = {
     "fake": "acervo.crms.fake.adapter.FakeCrm",
     "hubspot": "acervo.crms.hubspot.adapter.HubSpot",
+    "salesforce": "acervo.crms.salesforce.adapter.Salesforce",
 }
 
 

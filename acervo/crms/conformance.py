@@ -40,6 +40,8 @@ class World(ABC):
     time: VirtualTime
     token: str
     region = "BR"
+    related_type = "deal"
+    """What `add_deal` makes, in the words of the contract."""
 
     @abstractmethod
     def connector(self) -> Connector:
@@ -101,6 +103,17 @@ class World(ABC):
     @abstractmethod
     def limits(self) -> Mapping[str, tuple[int, int]]:
         """For each limit of the CRM: the most that came in its window, and what it allows."""
+
+    def end_token(self) -> None:
+        """The access token ends; a new one can be had. Only where tokens end."""
+        raise NotImplementedError
+
+    def tokens_given(self) -> int:
+        raise NotImplementedError
+
+    def be_away(self, seconds: float) -> None:
+        """Until then the CRM answers every call, one for a token too, as vendors do when they are down."""
+        raise NotImplementedError
 
     def settle(self) -> None:
         """The search index catches up."""
@@ -311,7 +324,7 @@ class ConnectorScenarios:
         contact = await self.a_contact(world, connector)
         deal_id = world.add_deal(contact.record_id, "Reforma da cozinha")
         (related,) = await connector.find_related(contact)
-        assert (related.ref.object_type, related.ref.record_id) == ("deal", deal_id)
+        assert (related.ref.object_type, related.ref.record_id) == (world.related_type, deal_id)
         assert related.is_open
         (result,) = await connector.upsert_media([an_item(contact=contact)])
         assert result.ref
@@ -444,15 +457,16 @@ class ConnectorScenarios:
         assert any(peak > 0.5 * allowed for peak, allowed in world.limits().values())
 
     async def _deliver(self, world: World, items: Sequence[MediaLink]) -> None:
-        """As a job would: what may be tried again is tried again, when the CRM said so."""
-        left = list(items)
+        """As a job would: what may be tried again is tried again, when the CRM said so, or else ever later."""
+        left, patience_s = list(items), 1.0
         while left:
             results = await world.connector().upsert_media(left)
             errors = {result.media_id: result.error for result in results if result.error}
             assert all(error.is_retryable for error in errors.values())
             left = [item for item in left if item.media_id in errors]
             if left:
-                await world.time.sleep(max(error.retry_after_s or 1.0 for error in errors.values()))
+                await world.time.sleep(max(error.retry_after_s or patience_s for error in errors.values()))
+                patience_s = min(2 * patience_s, 600.0)
 
     async def test_access_lost_in_the_middle_loses_nothing(self, world: World) -> None:
         connector = await self.ready(world)
@@ -503,3 +517,47 @@ class ConnectorScenarios:
             marks = getattr(ours, "pytestmark", [])
             is_excused = any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
             assert ours is getattr(ConnectorScenarios, name) or is_excused, f"{name} is overridden"
+
+
+class RenewingScenarios(ConnectorScenarios):
+    """For CRMs whose access tokens end, besides: nobody notices, and nobody asks twice. And an hour without the CRM."""
+
+    async def test_a_token_that_ends_in_the_middle_is_replaced_unnoticed(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        items = [an_item(contact=contact) for _ in range(6)]
+        given = world.tokens_given()
+        for place, item in enumerate(items):
+            if place == 3:
+                world.end_token()
+            (result,) = await connector.upsert_media([item])
+            assert not result.error
+        assert world.tokens_given() == given + 1
+        assert all(len(world.records(item.media_id)) == 1 for item in items)
+
+    async def test_many_that_meet_the_end_of_a_token_ask_for_one(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        given = world.tokens_given()
+        world.end_token()
+        items = [an_item(contact=contact) for _ in range(8)]
+        results = await asyncio.gather(*(world.connector().upsert_media([item]) for item in items))
+        assert not any(result.error for (result,) in results)
+        assert world.tokens_given() == given + 1
+
+    async def test_a_crm_that_is_away_for_an_hour_loses_and_doubles_nothing(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        items = [an_item(contact=contact) for _ in range(10)]
+        assert not (await connector.upsert_media(items[:3]))[0].error
+        world.be_away(3600)
+        (refused,) = await connector.upsert_media([items[3]])
+        assert refused.error
+        assert refused.error.is_retryable
+        with pytest.raises(CrmError) as refusal:
+            await connector.upsert_contact(a_draft(SECOND_PHONE))
+        assert refusal.value.is_retryable
+        began = world.time.now()
+        await asyncio.gather(*(self._deliver(world, [item]) for item in items))
+        assert world.time.now() - began >= 3500
+        assert all(len(world.records(item.media_id)) == 1 for item in items)

@@ -74,10 +74,11 @@ class CrmHttp:
         *,
         json: Any = None,
         params: Mapping[str, str | int] | None = None,
+        files: Mapping[str, Any] | None = None,
         effect: Effect | None = None,
         lanes: Sequence[str] = ("burst",),
     ) -> Any:
-        """The decoded answer ({} when empty). Raises CrmError only.
+        """The decoded answer ({} when empty). Raises CrmError only. `files`: the parts of a multipart body.
 
         `effect` is known by method; a POST that searches, reads or upserts says so itself. The first lane is the one that waits when the CRM answers that it is too much.
         """
@@ -90,7 +91,7 @@ class CrmHttp:
             try:
                 async with self._pace.place():
                     return await self._once(
-                        method, path, json=json, params=params, effect=effect, token=token
+                        method, path, json=json, params=params, files=files, effect=effect, token=token
                     )
             except CrmError as error:
                 self._log_refusal(error, method, attempt)
@@ -122,6 +123,7 @@ class CrmHttp:
         *,
         json: Any,
         params: Mapping[str, str | int] | None,
+        files: Mapping[str, Any] | None,
         effect: Effect,
         token: str,
     ) -> Any:
@@ -131,6 +133,7 @@ class CrmHttp:
                 self._base_url + path,
                 json=json,
                 params=params,
+                files=files,
                 headers={"Authorization": f"{self._scheme} {token}", "Accept": "application/json"},
                 timeout=REQUEST_TIMEOUT_S,
                 follow_redirects=False,

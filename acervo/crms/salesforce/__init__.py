@@ -1,0 +1,1 @@
+"""Salesforce: contacts by phone, files as records of an own object, or as tasks where the edition has none."""

@@ -1,0 +1,130 @@
+"""One Salesforce account as a Connector: each method says which file does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import httpx
+
+from acervo.crms.contract import (
+    AccountInfo,
+    Capabilities,
+    ContactDraft,
+    ContactMatch,
+    CrmCredentials,
+    CrmError,
+    CrmErrorKind,
+    EraseResult,
+    MediaLink,
+    RecordRef,
+    RecordState,
+    RelatedRef,
+    SchemaReport,
+    WriteResult,
+)
+from acervo.crms.pace import Pace
+from acervo.crms.salesforce import contacts, media, related, schema
+from acervo.crms.salesforce.api import API_VERSION, Api
+from acervo.crms.salesforce.places import CUSTOM_OBJECT, TASKS, Place
+from acervo.crms.salesforce.records import Records, record_id
+
+_RELATES_TO = ("contact", "deal", "ticket", "campaign")
+
+
+class Salesforce:
+    """Built from an External Client App: `client_id` and `client_secret`, which may be a private key (then
+    `options["username"]` is needed too), and the My Domain address as `api_base`. `ensure_schema` reports `model`
+    and `org_id` as options; `language` is that of the labels it makes, `trusted_url` our own address."""
+
+    kind: ClassVar[str] = "salesforce"
+    name: ClassVar[str] = "Salesforce"
+    secret_names: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
+
+    def __init__(
+        self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
+    ) -> None:
+        """`pace`: for tests; otherwise the one all connectors of this connection share."""
+        options = credentials.options
+        self._api = Api(credentials, http, pace)
+        self._records = Records(credentials.api_base or "")
+        self._language = str(options.get("language") or "en")
+        self._trusted_url: str | None = options.get("trusted_url")
+        self._place: Place | None = {"object": CUSTOM_OBJECT, "activity": TASKS}.get(
+            str(options.get("model"))
+        )
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """Our allowance as Salesforce last told it: `daily_used` of `daily_max`."""
+        return self._api.http.usage
+
+    async def check(self) -> AccountInfo:
+        """Which organisation this is, so that nobody writes into the wrong one."""
+        organisation = await schema.account(self._api)
+        return AccountInfo(
+            account_id=str(organisation["Id"]),
+            name=str(organisation.get("Name") or "Salesforce"),
+            url=self._records.home,
+            api_version=API_VERSION,
+            facts={
+                "edition": organisation.get("OrganizationType"),
+                "is_sandbox": organisation.get("IsSandbox"),
+                "instance": organisation.get("InstanceName"),
+            },
+        )
+
+    async def capabilities(self) -> Capabilities:
+        place = await self._where()
+        return Capabilities("object" if place is CUSTOM_OBJECT else "activity", relates_to=_RELATES_TO)
+
+    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+        report = await schema.ensure(
+            self._api, language=self._language, trusted_url=self._trusted_url, dry_run=dry_run
+        )
+        self._place = CUSTOM_OBJECT if report.options["model"] == "object" else TASKS
+        return report
+
+    async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
+        return await contacts.find(self._api, self._records, phone)
+
+    async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
+        return await contacts.upsert(self._api, self._records, draft, known)
+
+    async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
+        """Never raises for what Salesforce answers: what stopped everything is every item's error."""
+        try:
+            place = await self._where()
+        except CrmError as error:
+            return [WriteResult(item.media_id, error=error) for item in items]
+        return await media.upsert(self._api, self._records, place, items)
+
+    async def read_media(self, items: Sequence[MediaLink]) -> Sequence[RecordState]:
+        return await media.read(self._api, self._records, await self._where(), items)
+
+    async def link(self, media: RecordRef, to: Sequence[RecordRef]) -> None:
+        if unknown := [ref.object_type for ref in to if ref.object_type not in _RELATES_TO]:
+            raise CrmError(CrmErrorKind.UNSUPPORTED, f"Salesforce has no place for a {unknown[0]} here")
+        wanted = {ref.object_type: record_id(ref) for ref in to}
+        if wanted:
+            await _tie(self._api, self._place_of(media), record_id(media), wanted)
+
+    async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
+        return await related.find(self._api, self._records, contact)
+
+    async def erase_media(self, media: RecordRef) -> EraseResult:
+        return await _erase(self._api, self._place_of(media), record_id(media))
+
+    def _place_of(self, media: RecordRef) -> Place:
+        """By what the record is: an account may have grown out of tasks since it was written."""
+        return TASKS if media.object_type == TASKS.object_type else CUSTOM_OBJECT
+
+    async def _where(self) -> Place:
+        if self._place is None:
+            has_objects = schema.has_custom_objects(await schema.account(self._api))
+            self._place = CUSTOM_OBJECT if has_objects else TASKS
+        return self._place
+
+
+_tie, _erase = media.tie, media.erase
+"""`media` names an argument in the methods of the contract."""

@@ -1,0 +1,177 @@
+"""The person in Salesforce: found loosely, verified strictly, stamped with our key, and only ever completed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import phonenumbers
+from phonenumbers.phonenumberutil import ndd_prefix_for_region
+
+from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment
+from acervo.crms.phones import forms, is_same_line, local_forms, region_of
+from acervo.crms.salesforce.api import Api, Json
+from acervo.crms.salesforce.definitions import CONTACT_NAMES
+from acervo.crms.salesforce.places import PERSON_KEY, PHONE_KEY
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, record_id, select
+
+SEARCH_JOINS_TERMS = True
+"""Whether one search takes several numbers joined by OR, as its grammar says; else each is a search of its own."""
+NAMELESS = "WhatsApp"
+"""Salesforce makes no contact without a last name."""
+
+_TYPED = ("Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone")
+_READ = ("Id", "FirstName", "LastName", "MailingCountry", *_TYPED, *CONTACT_NAMES.values())
+_LIVES = ("IsDeleted", "MasterRecordId")
+_FOLLOWED_MERGES = 5
+
+
+async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]:
+    """Whoever carries our stamp, exactly and at once; otherwise whoever a search finds and libphonenumber confirms.
+    The search index lags: a contact typed in just now may be missed."""
+    if stamped := await _by_key(api, PHONE_KEY, forms(phone)):
+        return [_match(records, row, PHONE_KEY) for row in stamped]
+    hits = {str(row.get("Id")): row for terms in _terms(phone) for row in await _search(api, terms)}
+    verified = ((row, _field_holding(row, phone)) for row in hits.values())
+    return [_match(records, row, name) for row, name in verified if name]
+
+
+async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
+    """Completes the known contact, or the one already stamped with our key, or creates one.
+    A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
+    row = await _live(api, record_id(known)) if known else await _stamped(api, draft)
+    if row is None:
+        return records.ref("contact", await _create(api, draft))
+    if changes := {**_gaps(row, draft), **_roll_ups(row, draft)}:
+        await api.update("Contact", str(row["Id"]), changes)
+    return records.ref("contact", str(row["Id"]))
+
+
+async def survivors(api: Api, ids: Collection[str]) -> dict[str, str]:
+    """Contacts that were merged away, and the contact each lives on as."""
+    moved: dict[str, str] = {}
+    asked = {one: one for one in ids if is_id(one)}
+    for _step in range(_FOLLOWED_MERGES):
+        if not asked:
+            break
+        wanted = f"Id IN {listed(sorted(set(asked.values())))}"
+        (rows,) = await api.query(select(["Id", *_LIVES], "Contact", wanted))
+        there = {str(row["Id"]): row for row in rows}
+        following: dict[str, str] = {}
+        for first, now in asked.items():
+            row = there.get(now)
+            if row and row.get("IsDeleted") and row.get("MasterRecordId"):
+                following[first] = str(row["MasterRecordId"])
+            elif row and not row.get("IsDeleted") and now != first:
+                moved[first] = now
+        asked = following
+    return moved
+
+
+async def _live(api: Api, contact_id: str) -> Json:
+    """The contact, or the one it was merged into. Raises NOT_FOUND for a deleted one."""
+    for _step in range(_FOLLOWED_MERGES):
+        (rows,) = await api.query(select([*_READ, *_LIVES], "Contact", f"Id = {quoted(contact_id)}"))
+        row = rows[0] if rows else {}
+        if row and not row.get("IsDeleted"):
+            return row
+        contact_id = str(row.get("MasterRecordId") or "")
+        if not contact_id:
+            break
+    raise CrmError(CrmErrorKind.NOT_FOUND, "the contact does not exist in Salesforce (any more)")
+
+
+async def _by_key(api: Api, key: str, values: Sequence[str]) -> Sequence[Json]:
+    (rows,) = await api.query(_live_where(f"{key} IN {listed(values)}"))
+    return rows
+
+
+def _live_where(condition: str) -> str:
+    return select(_READ, "Contact", condition, "IsDeleted = false")
+
+
+async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
+    by_phone = f"{PHONE_KEY} IN {listed(forms(draft.phone) if draft.phone else ())}"
+    by_person = f"{PERSON_KEY} = {quoted(draft.person_id)}"
+    wanted = [by_phone, by_person] if draft.phone else [by_person]
+    found = await api.query(*map(_live_where, wanted))
+    return next((row for rows in found for row in rows), None)
+
+
+async def _create(api: Api, draft: ContactDraft) -> str:
+    """By our key, so that creating twice is creating once."""
+    key, value = (PHONE_KEY, draft.phone) if draft.phone else (PERSON_KEY, draft.person_id)
+    last_name = draft.last_name or draft.first_name or draft.phone or NAMELESS
+    values = {
+        key: value,
+        "LastName": last_name,
+        "FirstName": draft.first_name if draft.last_name else None,
+        "MobilePhone": draft.phone,
+        **_roll_ups({}, draft),
+    }
+    record = {name: one for name, one in values.items() if one is not None}
+    (outcome,) = await api.upsert("Contact", key, [record])
+    if isinstance(outcome, CrmError):
+        raise outcome
+    return str(outcome["id"])
+
+
+def _terms(phone: str) -> Sequence[str]:
+    """What is asked of the index of phone fields, digits only: with the country's code, without, and as dialled
+    from another town. A search looks at the beginning of a number, not at its end."""
+    country = str(phonenumbers.parse(phone).country_code)
+    prefix = ndd_prefix_for_region(region_of(phone) or "", True)
+    every = [
+        form
+        for local in local_forms(phone)
+        for form in (f"{country}{local}", local, *([f"{prefix}{local}"] if prefix else ()))
+    ]
+    return [" OR ".join(dict.fromkeys(every))] if SEARCH_JOINS_TERMS else list(dict.fromkeys(every))
+
+
+async def _search(api: Api, terms: str) -> Sequence[Json]:
+    return await api.search_phones(terms, "Contact", _READ)
+
+
+def _field_holding(row: Json, phone: str) -> str | None:
+    return next((name for name in _TYPED if is_same_line(row.get(name), phone)), None)
+
+
+def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+    name = " ".join(str(part) for part in (row.get("FirstName"), row.get("LastName")) if part)
+    return ContactMatch(
+        ref=records.ref("contact", str(row["Id"])),
+        name=name or None,
+        matched_on=matched_on,
+        is_stamped=bool(row.get(PHONE_KEY)),
+    )
+
+
+def _gaps(row: Json, draft: ContactDraft) -> dict[str, str]:
+    gaps: dict[str, str | None] = {}
+    if not any(row.get(name) for name in _TYPED):
+        gaps["MobilePhone"] = draft.phone
+    if not row.get(PHONE_KEY):
+        gaps[PHONE_KEY] = draft.phone
+    if not draft.phone and not row.get(PERSON_KEY):
+        gaps[PERSON_KEY] = draft.person_id
+    return {name: value for name, value in gaps.items() if value}
+
+
+def _roll_ups(row: Mapping[str, object], draft: ContactDraft) -> dict[str, object]:
+    """Those that changed. Salesforce gives moments with thousandths and numbers with a fraction."""
+    now: dict[str, object] = {
+        "last_media_url": draft.last_media_url,
+        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "media_count": draft.media_count,
+        "consent": draft.consent,
+    }
+    changed: dict[str, object] = {}
+    for name, value in now.items():
+        theirs = row.get(CONTACT_NAMES[name])
+        if value is None or value == theirs:
+            continue
+        if name == "last_media_at" and str(theirs or "")[:19] == str(value)[:19]:
+            continue
+        changed[CONTACT_NAMES[name]] = value
+    return changed

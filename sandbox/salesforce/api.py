@@ -1,0 +1,154 @@
+"""What the simulated organisation answers, call by call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sandbox.salesforce import deploys, soql
+from sandbox.salesforce.fields import Refusal
+from sandbox.salesforce.org import Org
+
+VERSION = "67.0"
+DATA = f"/services/data/v{VERSION}"
+_PHONES = ("Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone")
+_FREE_TO_CREATE = frozenset({"PermissionSetAssignment"})
+
+
+@dataclass(frozen=True)
+class Call:
+    path: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    archive: bytes = b""
+    fails_last_item: bool = False
+
+
+Answer = tuple[int, Any]
+
+
+def user_info(org: Org, call: Call) -> Answer:
+    return 200, {"user_id": org.user_id, "organization_id": org.id, "preferred_username": org.username}
+
+
+def describe(org: Org, call: Call) -> Answer:
+    name = call.path["object"]
+    if not org.sees_object(name):
+        raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
+    fields = [one.as_json() for one in org.objects[name].values() if org.sees(name, one.name)]
+    return 200, {"name": name, "fields": fields}
+
+
+def query(org: Org, call: Call) -> Answer:
+    return _found(soql.run(org, call.query["q"], with_deleted=False))
+
+
+def query_all(org: Org, call: Call) -> Answer:
+    return _found(soql.run(org, call.query["q"], with_deleted=True))
+
+
+def tooling_query(org: Org, call: Call) -> Answer:
+    """Field definitions, the hidden ones too."""
+    wanted = re.findall(r"'(\w+)'", call.query["q"])
+    if " FROM FieldDefinition WHERE EntityDefinition.QualifiedApiName IN " not in call.query["q"]:
+        raise Refusal(400, "MALFORMED_QUERY", "not simulated")
+    return _found(
+        [
+            {"EntityDefinition": {"QualifiedApiName": name}, "QualifiedApiName": one}
+            for name in wanted
+            for one in org.objects.get(name, ())
+        ]
+    )
+
+
+def search(org: Org, call: Call) -> Answer:
+    """An index of digits that knows only what was true some seconds ago, and looks at whole numbers."""
+    terms = set(call.body["q"].split(" OR ")) if org.joins_search_terms else {call.body["q"]}
+    indexed_at = org.clock() - org.search_lag_s
+    found = []
+    for wanted in call.body["sobjects"]:
+        for record in org.live_of(wanted["name"]):
+            values = record.as_of(indexed_at) or {}
+            if any(re.sub(r"\D", "", values.get(name) or "") in terms for name in _PHONES):
+                for name in wanted.get("fields", ()):
+                    if name != "Id":
+                        org.definition(wanted["name"], name)
+                shown = {name: record.get(name) for name in wanted.get("fields", ("Id",))}
+                found.append({"attributes": {"type": wanted["name"], "url": "/x"}, **shown})
+    return 200, {"searchRecords": found[:2000]}
+
+
+def create(org: Org, call: Call) -> Answer:
+    name = call.path["object"]
+    if not org.sees_object(name):
+        raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
+    record = org.write(name, None, call.body, is_system=name in _FREE_TO_CREATE)
+    return 201, {"id": record.id, "success": True, "errors": []}
+
+
+def update(org: Org, call: Call) -> Answer:
+    record = org.live(call.path["id"])
+    if record.object_name != call.path["object"]:
+        raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
+    org.write(record.object_name, record.id, call.body)
+    return 204, None
+
+
+def delete(org: Org, call: Call) -> Answer:
+    org.delete(call.path["id"])
+    return 204, None
+
+
+def upsert_many(org: Org, call: Call) -> Answer:
+    """200 with a result per record, whatever became of each."""
+    name, key, records = call.path["object"], call.path["key"], call.body["records"]
+    if not org.sees_object(name):
+        raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
+    if len(records) > 200:
+        raise Refusal(400, "EXCEEDED_MAX_SIZE_REQUEST", "record limit reached")
+    if len({str(one.get(key)).lower() for one in records}) < len(records):
+        raise Refusal(400, "DUPLICATE_VALUE", "Duplicate external id specified")
+    results = []
+    for place, values in enumerate(records):
+        try:
+            if call.fails_last_item and place == len(records) - 1:
+                raise Refusal(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+            known = org.by_key(name, key, values.get(key))
+            record = org.write(name, known.id if known else None, values)
+            results.append({"id": record.id, "success": True, "created": known is None, "errors": []})
+        except Refusal as refusal:
+            error = {"statusCode": refusal.code, "message": refusal.message, "fields": refusal.fields}
+            results.append({"success": False, "errors": [error]})
+    return 200, results
+
+
+def composite(org: Org, call: Call) -> Answer:
+    """Only what is asked here: queries. Each part has a status of its own."""
+    answers = []
+    for part in call.body["compositeRequest"]:
+        address = urlsplit(part["url"])
+        inner = Call(path={}, query={name: values[0] for name, values in parse_qs(address.query).items()})
+        endpoint = {f"{DATA}/query": query, f"{DATA}/queryAll": query_all}[address.path.rstrip("/")]
+        try:
+            status, body = endpoint(org, inner)
+        except Refusal as refusal:
+            status, body = refusal.status, [refusal.as_json()]
+        answers.append(
+            {"body": body, "httpHeaders": {}, "httpStatusCode": status, "referenceId": part["referenceId"]}
+        )
+    return 200, {"compositeResponse": answers}
+
+
+def deploy(org: Org, call: Call) -> Answer:
+    return 201, {"id": deploys.begin(org, call.archive), "deployOptions": {}}
+
+
+def deploy_status(org: Org, call: Call) -> Answer:
+    return 200, {"id": call.path["id"], "deployResult": deploys.status(org, call.path["id"])}
+
+
+def _found(rows: list[dict[str, Any]]) -> Answer:
+    return 200, {"totalSize": len(rows), "done": True, "records": rows}
