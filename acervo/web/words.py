@@ -433,6 +433,8 @@ SECRETS: Final[Mapping[str, Words]] = {
     "app_secret": _("App secret"),
     "verify_token": _("Verify token"),
     "signing_secret": _("Signing secret"),
+    "client_id": _("Client ID"),
+    "client_secret": _("Client secret"),
 }
 
 # ── copies made anew ──

@@ -23,6 +23,7 @@ from acervo.crms.tokens import AccessToken
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105  (an address)
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_LIFE_S = 180
+_MY_DOMAIN = re.compile(r"(?:https://)?([a-z0-9-]+(?:\.[a-z0-9-]+)?\.my\.salesforce\.com)/?")
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.+?)-----END \1-----", re.DOTALL)
 
 
@@ -61,6 +62,16 @@ class Access:
         signed = f"{_part({'alg': 'RS256', 'typ': 'JWT'})}.{_part(claims)}"
         signature = _key(pem).sign(signed.encode(), PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_base64url(signature)}"
+
+
+def my_domain(typed: str) -> str | None:
+    """The address of an account by the name a person gave; None for anything else."""
+    found = _MY_DOMAIN.fullmatch(typed.strip().lower())
+    return f"https://{found[1]}" if found else None
+
+
+def is_private_key(text: str) -> bool:
+    return bool(_PEM.search(text))
 
 
 def audience(base_url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import BooleanOptionalAction
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from acervo.base import ids
 from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
+from acervo.crms.salesforce.auth import is_private_key, my_domain
 from acervo.deliver import outbox
 from acervo.fetch import forgotten
 from acervo.govern import connections, registration
@@ -39,7 +41,7 @@ TIMEOUT_S = 30.0
 
 
 class Command(AcervoCommand):
-    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot)."
+    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot, salesforce)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=type(parser))
@@ -115,6 +117,7 @@ class Command(AcervoCommand):
         hubspot.add_argument(
             "--backfill-days", type=int, default=30, help="Also write files of the last days."
         )
+        _add_salesforce(kinds.add_parser("salesforce", help="A Salesforce organisation."))
 
     def work(self, options: dict[str, Any]) -> None:
         made = {
@@ -124,6 +127,7 @@ class Command(AcervoCommand):
             "messagebird": self._messagebird,
             "bird": self._bird,
             "hubspot": self._hubspot,
+            "salesforce": self._salesforce,
         }[options["kind"]](options)
         data = {"id": ids.text(made.pk), "kind": made.kind, "name": made.name, "account_id": made.account_id}
         text = _("Connected %(name)s (%(id)s).") % {"name": made.name, "id": ids.text(made.pk)}
@@ -230,14 +234,76 @@ class Command(AcervoCommand):
         outbox.backfill(made, by=by_command(), days=options["backfill_days"])
         return made
 
+    def _salesforce(self, options: dict[str, Any]) -> Connection:
+        secrets, own = _salesforce_access(options)
+        workspace = workspace_named(options["workspace"])
+        address = options["api_base"] or my_domain(options["domain"] or "")
+        if not address:
+            raise CommandError(
+                _("My Domain looks like aurora.my.salesforce.com; Setup, My Domain, tells it.")
+            )
+        connections.refuse_private(address)
+        found = CrmCredentials(secrets=secrets, options=own, api_base=address)
+        account = wait_for(account_of("salesforce", found))
+        if settings.ACERVO_BASE_URL.startswith("https://"):
+            own["trusted_url"] = settings.ACERVO_BASE_URL
+        made = connections.connect(
+            workspace,
+            kind="salesforce",
+            name=options["name"],
+            account_id=account.account_id,
+            secrets=secrets,
+            options=own,
+            api_base=address,
+            by=by_command(),
+        )
+        outbox.backfill(made, by=by_command(), days=options["backfill_days"])
+        return made
+
+
+def _add_salesforce(salesforce: CommandParser) -> None:
+    salesforce.add_argument("--domain", help="My Domain, e.g. aurora.my.salesforce.com.")
+    salesforce.add_argument("--client-id", required=True, help="The consumer key of the External Client App.")
+    access = salesforce.add_mutually_exclusive_group(required=True)
+    access.add_argument("--client-secret", help=f"For the client credentials flow. {FROM_STDIN}")
+    access.add_argument(
+        "--key-file", help="For the JWT bearer flow: the private key (PEM) whose certificate the app has."
+    )
+    salesforce.add_argument("--username", help="With --key-file: the integration user.")
+    salesforce.add_argument("--name", default="Salesforce")
+    salesforce.add_argument("--workspace")
+    salesforce.add_argument("--api-base", help="Another address of the API: a gateway or the sandbox.")
+    salesforce.add_argument("--json", action="store_true", help="Print data for machines.")
+    salesforce.add_argument(
+        "--backfill-days", type=int, default=30, help="Also write files of the last days."
+    )
+
+
+def _salesforce_access(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Secrets, and what is no secret: whose session a key asks for."""
+    if not options["key_file"]:
+        return {"client_id": options["client_id"], "client_secret": _secret(options["client_secret"])}, {}
+    if not options["username"]:
+        raise CommandError(_("With a key file, say with --username whose session it asks for."))
+    try:
+        key = Path(options["key_file"]).read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise CommandError(_("The key file cannot be read.")) from error
+    if not is_private_key(key):
+        raise CommandError(_("The key file holds no private key in PEM."))
+    return {"client_id": options["client_id"], "client_secret": key}, {"username": options["username"]}
+
 
 async def who(kind: str, token: str, api_base: str | None) -> AccountInfo:
     """The account behind a token: told to the person, so that nobody writes into the wrong one."""
+    return await account_of(kind, CrmCredentials(secrets={"token": token}, api_base=api_base))
+
+
+async def account_of(kind: str, credentials: CrmCredentials) -> AccountInfo:
+    """The same for a CRM whose access is more than a token."""
     async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TIMEOUT_S) as http:
         try:
-            return await get_crm(kind)(
-                CrmCredentials(secrets={"token": token}, api_base=api_base), http
-            ).check()
+            return await get_crm(kind)(credentials, http).check()
         except CrmError as error:
             raise CommandError(_("The CRM refused: %s") % error) from error
 
