@@ -19,8 +19,9 @@ from sandbox.people import EVERYONE
 from sandbox.whatsapp import Announced
 from tests.accounts import ACCOUNTS, Account, Line
 
-AT_LEAST = 0.6
-"""Of Meta's rate. Their checks cost microseconds; a door that is much slower does more than it must."""
+AT_LEAST = {"dialog360": 0.8, "twilio": 0.4, "messagebird": 0.4, "bird": 0.8}
+"""Of Meta's rate, with a third of room below what was measured: a form is sorted anew before it is signed, and a token
+is three texts and two hashes; the others do no more than Meta's."""
 RECEIPTS = """SELECT count(*) FROM acervo_receipt r JOIN acervo_connection c ON c.id = r.connection_id
     WHERE c.kind = %s"""
 
@@ -37,7 +38,7 @@ def run(options: Options) -> Iterator[Result]:
     for side in rest:
         rate = median(side.rates)
         name = f"acceptance, {side.name} beside {metas.name}"
-        yield against(name, rate, "webhooks/s", median(metas.rates), at_least=AT_LEAST)
+        yield against(name, rate, "webhooks/s", median(metas.rates), at_least=AT_LEAST[side.name])
     for side in sides:
         yield reported(f"acceptance, {side.name}, CPU of the web", median(side.cpu_us), "µs/webhook")
 
