@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
 from acervo.base import environment, keyfile
+from acervo.base.http import is_public_address
 from acervo.base.postgres import EmbeddedPostgres
 
 ENV = environment.read()
@@ -24,6 +25,7 @@ ACERVO_BASE_URL = ENV.base_url
 ACERVO_STORAGE_URL = ENV.storage_url or (ENV.data_dir / "files").as_uri()
 ACERVO_SEALING = ENV.sealing
 ACERVO_ALLOW_PRIVATE_HOSTS = ENV.allow_private_hosts
+ACERVO_PROBE = is_public_address(ENV.base_url) if ENV.probe is None else ENV.probe
 ACERVO_MAX_FILE_BYTES = ENV.max_file_mb * 1024 * 1024
 ACERVO_CAPTURE_CONCURRENCY = ENV.capture_concurrency
 ACERVO_FFMPEG = ENV.ffmpeg

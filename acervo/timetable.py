@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from datetime import timedelta
+from collections.abc import Awaitable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from procrastinate import App, Blueprint
 from procrastinate.contrib.django import app as queue
 from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
@@ -20,9 +24,9 @@ from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
 from acervo.fetch import forgotten as copies_there
-from acervo.govern import erasure
+from acervo.govern import erasure, liveness, probes
 from acervo.keep import sweeper
-from acervo.models import ChatImport, Connection, MediaFile, Remake
+from acervo.models import ChatImport, Connection, MediaFile, Probe, Remake
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
 from acervo.receive import missed, overdue
@@ -39,6 +43,9 @@ FORGOTTEN_AFTER = timedelta(minutes=10)
 LOOK_BACK = timedelta(minutes=10)
 """Far more than the pause between two looks, so that a late one misses nothing."""
 PER_RUN = 500
+HOURLY = timedelta(hours=1)
+QUARTERLY = timedelta(minutes=15)
+SIDE_BY_SIDE = 8
 
 
 @clockwork.periodic(cron="* * * * * */5")  # seconds are the last field
@@ -224,6 +231,46 @@ async def recover_missed(timestamp: int) -> None:
                 log.warning("receive.webhooks_missed", extra={"files": found})
         except AcervoError as error:  # its own trouble: the same stretch is read again next time
             log.warning("receive.list_not_read", extra={"reason": error.code})
+
+
+@clockwork.periodic(cron="* * * * *")
+@clockwork.task(name="check_connections", queue="bulk", queueing_lock="check_connections")
+async def check_connections(timestamp: int) -> None:
+    """Every connection that goes on is asked once an hour whether it is well, never all in the same minute."""
+    live = await in_thread(list, Connection.objects.live())
+    due = [row for row in live if _is_due(row.pk, row.checked_at, HOURLY)]
+    await _side_by_side(liveness.check(row) for row in due)
+
+
+@clockwork.periodic(cron="* * * * *")
+@clockwork.task(name="probe_connections", queue="bulk", queueing_lock="probe_connections")
+async def probe_connections(timestamp: int) -> None:
+    """The way in of every number is tried from outside, every quarter of an hour, never all in the same minute."""
+    if not settings.ACERVO_PROBE:
+        return
+    newest = Probe.objects.filter(connection=OuterRef("pk")).order_by("-asked_at").values("asked_at")[:1]
+    numbers = Connection.objects.live().providers().annotate(tried_at=Subquery(newest))
+    due = [row for row in await in_thread(list, numbers) if _is_due(row.pk, row.tried_at, QUARTERLY)]
+    await _side_by_side(probes.probe(row, by="system:clock") for row in due if probes.can_probe(row))
+
+
+def _is_due(pk: UUID, last_at: datetime | None, period: timedelta) -> bool:
+    """Each connection has a period of its own, a tenth around the usual one, so that they drift apart."""
+    return last_at is None or last_at < clock.now() - period * (0.9 + 0.2 * pk.bytes[-1] / 255)
+
+
+async def _side_by_side(work: Iterable[Awaitable[object]]) -> None:
+    """A few at a time. One that fails by our fault is logged, and hides no other."""
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(task: Awaitable[object]) -> None:
+        async with places:
+            try:
+                await task
+            except Exception:
+                log.exception("clock.connection_failed")
+
+    await asyncio.gather(*(one(task) for task in work))
 
 
 @clockwork.periodic(cron="37 3 * * *")

@@ -70,6 +70,10 @@ class Environment(BaseSettings):
         default=(),
         description="Private or loopback hosts (`host` or `host:port`, separated by commas) that an `--api-base` may name. For the sandbox and for gateways inside your network.",
     )
+    probe: bool | None = Field(
+        default=None,
+        description="Try the way in every 15 minutes: a signed test webhook goes to each number's public address and must arrive in the journal. Unset: on where the base URL is a public https:// address.",
+    )
     max_file_mb: int = Field(
         default=100,
         ge=1,

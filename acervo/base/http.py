@@ -7,12 +7,14 @@ import ipaddress
 import socket
 from collections.abc import Callable, Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 
 from acervo.base.errors import NeedsPerson
 
+LOCAL_NAMES = (".localhost", ".local", ".internal")
 USER_AGENT = "Acervo"
 CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 30.0
@@ -39,6 +41,17 @@ def is_public(address: str) -> bool:
     if any(ip in net for net in _TUNNELS if net.version == ip.version):
         return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+
+
+def is_public_address(url: str) -> bool:
+    """Whether a web address is https and, as far as its host tells, of the public internet."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        is_private = not is_public(host)
+    except ValueError:  # a name
+        is_private = "." not in host or host.endswith(LOCAL_NAMES)
+    return parts.scheme == "https" and not is_private
 
 
 def is_allowed_private(host: str, port: int | None, allowed: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from acervo import crms, providers
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
-from acervo.base.http import is_allowed_private, is_public
+from acervo.base.http import is_allowed_private, is_public_address
 from acervo.fetch import forgotten
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, MediaFile, OnRevoke, Purpose, Workspace
@@ -167,12 +167,7 @@ def refuse_private(address: str) -> None:
     host, port = parts.hostname or "", parts.port
     if is_allowed_private(host, port, settings.ACERVO_ALLOW_PRIVATE_HOSTS):
         return
-    is_local_name = host in ("", "localhost") or host.endswith((".localhost", ".local", ".internal"))
-    try:
-        is_private_address = not is_public(host)
-    except ValueError:
-        is_private_address = False
-    if is_local_name or is_private_address or parts.scheme != "https":
+    if not is_public_address(address):
         raise PrivateHost(f"{parts.scheme}://{host} is refused: it must be https and public, or named.")
 
 

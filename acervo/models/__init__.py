@@ -1,5 +1,6 @@
 """Every table, one file per noun."""
 
+from acervo.models.account_event import AccountEvent, Severity
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, OnRevoke, Purpose
@@ -11,6 +12,7 @@ from acervo.models.media_policy import MadeAt, MediaPolicy, SizeLimit, When
 from acervo.models.member import Ability, Limit, Member, Role, Team
 from acervo.models.message import Chat, Direction, Message
 from acervo.models.person import Person, PersonIdentifier
+from acervo.models.probe import Probe
 from acervo.models.receipt import Receipt
 from acervo.models.record_link import RecordLink
 from acervo.models.remake import Remake
@@ -22,6 +24,7 @@ from acervo.models.workspace import Workspace
 
 __all__ = [
     "Ability",
+    "AccountEvent",
     "AnswerPolicy",
     "AuditEntry",
     "Chat",
@@ -43,6 +46,7 @@ __all__ = [
     "OnRevoke",
     "Person",
     "PersonIdentifier",
+    "Probe",
     "Purpose",
     "Receipt",
     "RecordLink",
@@ -54,6 +58,7 @@ __all__ = [
     "Sealing",
     "Sending",
     "SendingPurpose",
+    "Severity",
     "SizeLimit",
     "Team",
     "Transcriber",

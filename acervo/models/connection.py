@@ -88,6 +88,12 @@ class Connection(models.Model):
     failures = models.JSONField(default=list, blank=True)
     """Unix seconds of refused downloads in the last hour; feeds the breaker."""
     breaker_open_until = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    """When the vendor was last asked whether this account is well."""
+    check_code = models.CharField(max_length=32, null=True, blank=True)
+    """`ok`, or the code of what it answered."""
+    check_facts = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), blank=True)
+    """What it told besides, as of the last time it was well: quality, limits, when the token expires."""
 
     objects = Connections.as_manager()
 
@@ -107,6 +113,11 @@ class Connection(models.Model):
                 name="connection_removal_has_a_time_and_an_author_or_neither",
                 condition=Q(removed_at=None, removed_by=None)
                 | Q(removed_at__isnull=False, removed_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="connection_check_has_a_time_and_a_code_or_neither",
+                condition=Q(checked_at=None, check_code=None)
+                | Q(checked_at__isnull=False, check_code__isnull=False),
             ),
             models.CheckConstraint(
                 name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)

@@ -35,6 +35,7 @@ from acervo.providers.contract import (
     Webhook,
 )
 from acervo.providers.evidence import all_shown_of, assert_storable, logged, plain
+from acervo.providers.probing import MARK, Probes
 from acervo.providers.scrambling import scrambled
 from acervo.providers.scripted import BUSY_FOR_S, Answer, Scene, Stage
 
@@ -172,6 +173,35 @@ class ProviderConformance:
         assert not self.accepts(signed, **{name: OTHER_SECRET}), "another address"
         assert not self.accepts(dataclasses.replace(signed, url=start), **{name: ""}), "an empty secret"
         assert self.accepts(signed, **{name: OTHER_SECRET, f"{name}_previous": self.secrets[name]})
+
+    def test_a_probe_of_ours_is_let_in_known_again_and_says_nothing(self) -> None:
+        provider = self.adapter()
+        if not isinstance(provider, Probes):
+            return
+        address_secret = provider.capabilities.address_secret
+        url = "https://archive.example.test/hooks/x/y" + (
+            f"/{self.secrets[address_secret]}" if address_secret else ""
+        )
+        probe = provider.probe("01JC0000000000000000000000", url)
+        provider.verify(probe)
+        assert provider.probed(probe) == "01JC0000000000000000000000"
+        with suppress(UnreadableWebhook):
+            assert not provider.read(probe).events
+        shown = "".join(probe.headers.values()) if provider.capabilities.signs_body else ""
+        assert not [
+            secret for secret in self.secrets.values() if secret.encode() in probe.body + shown.encode()
+        ]
+        stranger = self.adapter(**{self.signing_secret: OTHER_SECRET})
+        with pytest.raises(ForgedWebhook):
+            stranger.verify(probe)
+
+    def test_no_webhook_of_the_provider_is_taken_for_a_probe(self) -> None:
+        provider = self.adapter()
+        if not isinstance(provider, Probes):
+            return
+        for body in (*self.documents_as_bytes(), *self.not_ours):
+            for said in (body, body.replace(b"text", b"acervo_probe"), MARK + body, body + MARK):
+                assert provider.probed(self.webhook(said)) is None
 
     def test_with_an_empty_secret_everything_is_refused(self) -> None:
         body = self.documents_as_bytes()[0]

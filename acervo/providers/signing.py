@@ -16,11 +16,13 @@ def accepted(secrets: Mapping[str, str], name: str) -> tuple[str, ...]:
 def is_signed(body: bytes, digest: str, secrets: Iterable[str]) -> bool:
     """Whether `digest`, lower-case hex, is the HMAC-SHA256 of `body` under one of `secrets`."""
     given = digest.encode()
-    fits = [
-        hmac.compare_digest(hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode(), given)
-        for secret in secrets
-    ]
+    fits = [hmac.compare_digest(hex_signature(body, secret).encode(), given) for secret in secrets]
     return any(fits)
+
+
+def hex_signature(body: bytes, secret: str) -> str:
+    """The HMAC-SHA256 that `is_signed` looks for."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def is_one_of(given: str, accepted_values: Iterable[str]) -> bool:

@@ -30,9 +30,10 @@ from acervo.providers.contract import (
     Webhook,
 )
 from acervo.providers.sending import LONGEST_BUTTON
-from acervo.receive import taken_back
+from acervo.receive import probed, reported, taken_back
 from acervo.receive.announced import Announced, write
 from acervo.receive.people import Nobody, Register, keys
+from acervo.receive.reported import Report
 from acervo.receive.withdrawn import REVOKED, Withdrawal, withdraw
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class _Batch:
     identity_changes: list[IdentityChange] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     heard: Heard = field(default_factory=Heard)
+    reports: list[Report] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
 
 
@@ -154,12 +156,14 @@ def _read_singly(receipts: list[Receipt], listen: Listen) -> Drained:
 
 def _read_all(receipts: list[Receipt], listen: Listen) -> Drained:
     adapters = _Adapters()
+    count = len(receipts)
+    receipts = probed.set_aside(receipts, adapters.connection, adapters.provider)
     batches: dict[UUID, _Batch] = {}
     unread: dict[UUID | None, list[Unread]] = {}
     for receipt in receipts:
         batch = batches.setdefault(receipt.workspace_id, _Batch(receipt.workspace_id))
         unread[receipt.pk] = _sort(receipt, adapters, batch)
-    drained = Drained(len(receipts))
+    drained = Drained(count)
     heard = Heard()
     deeds: dict[UUID, list[Deed]] = {}
     for workspace_id, batch in sorted(batches.items()):
@@ -233,7 +237,8 @@ def _sort_events(
     capabilities = adapters.provider(connection).capabilities
     for event in reading.events:
         if isinstance(event, AccountEvent):
-            batch.deeds.append(_account_deed(connection, event))
+            about = adapters.account(connection, event.account_id) if event.account_id else None
+            batch.reports.append(Report(receipt.pk, about or connection, event, receipt.received_at))
             continue
         if isinstance(event, IdentityChange):
             batch.identity_changes.append(event)
@@ -267,11 +272,6 @@ def may_be_pressed(event: Announcement) -> bool:
     return event.direction is Direction.INBOUND and (is_short or bool(event.extra.get("button")))
 
 
-def _account_deed(connection: Connection, event: AccountEvent) -> Deed:
-    details: dict[str, Any] = {"type": event.type, "severity": event.severity, "summary": event.summary[:200]}
-    return Deed("account.event", "connection", connection.pk, event.type[:200], details)
-
-
 def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]], drained: Drained) -> None:
     changes = batch.identity_changes
     register = Register.load(
@@ -288,6 +288,7 @@ def _write(batch: _Batch, unread: dict[UUID | None, list[Unread]], drained: Drai
     new_files = write(
         batch.workspace_id, [(item, register.survivor(people[item])) for item in batch.announced]
     )
+    batch.deeds += reported.write(batch.reports)
     deeds, unknown = withdraw(batch.withdrawals)
     batch.deeds += deeds
     for item in unknown:  # it stays on its receipt, and can be read again once the message is here

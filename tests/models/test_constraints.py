@@ -14,6 +14,7 @@ from django.db.utils import IntegrityError
 
 from acervo.base import clock, ids
 from acervo.models import (
+    AccountEvent,
     AuditEntry,
     Chat,
     ChatImport,
@@ -27,6 +28,7 @@ from acervo.models import (
     Member,
     Message,
     PersonIdentifier,
+    Probe,
     RecordLink,
     Remake,
     Rendition,
@@ -80,6 +82,16 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     ),
     "connection_purpose_is_known": lambda good: change(good.connection, purpose="both"),
     "connection_on_revoke_is_known": lambda good: change(good.connection, on_revoke="sell"),
+    "connection_check_has_a_time_and_a_code_or_neither": lambda good: change(
+        good.connection, check_code="ok"
+    ),
+    "account_event_is_written_once": lambda good: copy(good.account_event),
+    "account_event_severity_is_known": lambda good: change(good.account_event, severity="fatal"),
+    "account_event_is_seen_by_somebody_at_a_time_or_not": lambda good: change(
+        good.account_event, seen_at=NOW
+    ),
+    "probe_end_has_a_time_and_a_code_or_neither": lambda good: change(good.probe, code="dns"),
+    "probe_that_went_well_was_journalled": lambda good: change(good.probe, code="ok", finished_at=NOW),
     # people
     "person_merge_has_a_time_and_a_target_or_neither": lambda good: change(good.person, merged_at=NOW),
     "person_is_not_merged_into_themselves": lambda good: change(
@@ -279,6 +291,16 @@ def good(
         team=Team.objects.create(workspace=workspace, name="Suporte"),
         entry=AuditEntry.objects.get(workspace_id=workspace.pk),
         connection=connection,
+        account_event=AccountEvent.objects.create(
+            workspace=workspace,
+            connection=connection,
+            key="0" * 64,
+            type="account_update",
+            severity="critical",
+            at=NOW,
+            received_at=NOW,
+        ),
+        probe=Probe.objects.create(workspace=workspace, connection=connection, asked_at=NOW, asked_by="test"),
         person=kept.person,
         phone=PersonIdentifier.objects.get(person=kept.person),
         data_key=DataKey.objects.get(person=kept.person),

@@ -11,7 +11,7 @@ import aiohttp
 
 from acervo.base import clock
 from acervo.base.errors import AcervoError
-from acervo.providers import links, signing, stores
+from acervo.providers import links, probing, signing, stores
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.bird import errors, reading, sending, signature
 from acervo.providers.contract import (
@@ -37,6 +37,7 @@ from acervo.providers.untrusted import (
     as_mapping,
     as_sequence,
     as_text,
+    as_word,
     as_written_moment,
     parse_object,
 )
@@ -87,6 +88,19 @@ class Bird:
         if not signature.is_genuine(webhook, keys, clock.now()):
             raise ForgedWebhook
 
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        body = probing.json_body(probe_id, service=reading.SERVICE, event="acervo.probe")
+        key, timestamp = self._credentials.secrets.get("signing_key", ""), str(int(clock.now().timestamp()))
+        headers = {
+            "content-type": "application/json",
+            signature.TIMESTAMP_HEADER: timestamp,
+            signature.SIGNATURE_HEADER: signature.signature(body, url, key, timestamp),
+        }
+        return Webhook("POST", headers, body, url=url)
+
+    def probed(self, webhook: Webhook) -> str | None:
+        return probing.id_in_json(webhook.body)
+
     def read(self, webhook: Webhook) -> Reading:
         return reading.read(webhook.body, self._frame(webhook.received_at))
 
@@ -127,7 +141,7 @@ class Bird:
             await self._page(session, {"limit": "1"})
         except AcervoError as error:
             return Health(is_alive=False, code=error.code, detail=str(error))
-        return Health(is_alive=True, code="ok")
+        return Health(is_alive=True, code="ok", facts=await self._channel_facts(session))
 
     async def missed(self, session: aiohttp.ClientSession, since: datetime) -> AsyncIterator[Reading]:
         """The channel's own list, back to `since`. Bird names the next page by a token; one it repeats ends the list."""
@@ -171,6 +185,16 @@ class Bird:
             if one.get("event") == reading.EVENTS[0] and one.get("status", "active") == "active"
         ]
         return ours_first(self.kind, urls)
+
+    async def _channel_facts(self, session: aiohttp.ClientSession) -> dict[str, Any]:
+        """The channel's own status, where the key may see it; else nothing."""
+        path = self._messages_path().removesuffix("/messages")
+        try:
+            reply = await self._call(session, "GET", path)
+            status = as_word(parse_object(reply.body).get("status")) if reply.status == 200 else "?"
+        except AcervoError:
+            return {}
+        return {} if status == "?" else {"status": status}
 
     async def _first_hop(self, session: aiohttp.ClientSession, url: str) -> Reply:
         headers = {"Range": "bytes=0-0"}

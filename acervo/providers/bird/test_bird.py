@@ -71,7 +71,7 @@ SCRIPTS = {
     Scene.UNWELL: [Answer(500, body=b"<html>")],
     Scene.NONSENSE: [Answer(200, {"Content-Type": "text/html"}, b"<html>")],
     Scene.SILENT: [MUTE],
-    Scene.ALIVE: [results()],
+    Scene.ALIVE: [results(), Answer(body=b'{"status": "active"}')],
     Scene.DEAD: [REVOKED],
     Scene.SICK: [Answer(503)],
     Scene.MUTE: [MUTE],
@@ -446,3 +446,19 @@ async def test_a_file_whose_link_was_forgotten_is_found_by_its_id():
         assert (await stage.provider.resolve(stage.session, forgotten)).url == STORE
     assert links.identifier("https://" + "x" * 300, otherwise="m-0") == "m-0"
     assert links.address("m-0") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "facts"),
+    [
+        (Answer(body=b'{"status": "inactive"}'), {"status": "inactive"}),
+        (Answer(403), {}),
+        (Answer(body=b"<html>"), {}),
+        (MUTE, {}),
+    ],
+)
+async def test_a_check_tells_the_channels_own_status_where_it_may(told, facts):
+    async with http_stage(Bird, CREDENTIALS, VOICE, [results(), told]) as stage:
+        health = await stage.provider.check(stage.session)
+        assert stage.requests[1].path.endswith(f"/channels/{CREDENTIALS.account_id}")
+    assert (health.code, health.facts) == ("ok", facts)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from acervo.base.errors import AcervoError, Gone
-from acervo.providers import signing
+from acervo.providers import probing, signing
 from acervo.providers.asking import USER_AGENT, Meaning, Reply, host_of, is_safe_at
 from acervo.providers.contract import (
     AccessLost,
@@ -33,8 +33,9 @@ from acervo.providers.dialog360 import reading
 from acervo.providers.meta_cloud import errors, files, outgoing
 from acervo.providers.meta_cloud.adapter import FILE_LIFETIME, HISTORY_FILES, NO_STORAGE_LIFETIME
 from acervo.providers.meta_cloud.graph import Graph
+from acervo.providers.meta_cloud.reading import OBJECT
 from acervo.providers.sending import Outgoing, Sent
-from acervo.providers.untrusted import as_mapping, as_sequence, as_text, as_word, parse_object
+from acervo.providers.untrusted import as_count, as_mapping, as_sequence, as_text, as_word, parse_object
 
 VENDOR = "360dialog"
 API = "https://waba-v2.360dialog.io"
@@ -95,6 +96,15 @@ class Dialog360:
         if not (is_our_address and shown):
             raise ForgedWebhook("The knock does not show our secrets.")
 
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        """Nothing is signed here: the address, which ends with our key, and our header are what verifies."""
+        body = probing.json_body(probe_id, object=OBJECT, entry=[])
+        secret = self._credentials.secrets.get("hook_secret", "")
+        return Webhook("POST", {"content-type": "application/json", HOOK_HEADER: secret}, body, url=url)
+
+    def probed(self, webhook: Webhook) -> str | None:
+        return probing.id_in_json(webhook.body)
+
     def read(self, webhook: Webhook) -> Reading:
         return reading.read(webhook.body, self._credentials.account_id)
 
@@ -138,7 +148,8 @@ class Dialog360:
             facts[f"can_send_{as_word(entity.get('entity_type')).lower()}"] = as_word(
                 entity.get("can_send_message")
             )
-        return Health(is_alive=True, code="ok", facts={k: v for k, v in facts.items() if "?" not in k + v})
+        facts = {k: v for k, v in facts.items() if "?" not in k + v}
+        return Health(is_alive=True, code="ok", facts={**facts, **_errors_of(status)})
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
         """Raises OutsideWindow, NotSent, AccessLost, ProviderBusy."""
@@ -208,3 +219,11 @@ def _last_segment(url: str) -> str:
         return urlsplit(url).path.rpartition("/")[2]
     except ValueError:
         return ""
+
+
+def _errors_of(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Why something cannot send, as Meta's codes: their sentences are for developers."""
+    entities = map(as_mapping, as_sequence(status.get("entities")))
+    errors_told = [as_mapping(error) for entity in entities for error in as_sequence(entity.get("errors"))]
+    codes = sorted({code for error in errors_told if (code := as_count(error.get("error_code")))})
+    return {"error_codes": codes} if codes else {}

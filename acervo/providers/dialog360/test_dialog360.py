@@ -267,3 +267,18 @@ def test_metas_codes_mean_the_same_here():
     assert isinstance(refusal(400, {}, graph_error(100).body), MediaGone)
     assert isinstance(refusal(401, {}, graph_error(190).body), AccessLost)
     assert "360dialog" in str(refusal(500, {}, b""))
+
+
+async def test_a_check_tells_by_code_why_something_cannot_send():
+    entities = [
+        {
+            "entity_type": "WABA",
+            "can_send_message": "BLOCKED",
+            "errors": [{"error_code": 141006}, {"error_code": "x"}],
+        },
+        "nonsense",
+    ]
+    told = {"health_status": {"can_send_message": "BLOCKED", "entities": entities}}
+    async with http_stage(Dialog360, CREDENTIALS, VOICE, [Answer(body=json.dumps(told).encode())]) as stage:
+        health = await stage.provider.check(stage.session)
+    assert health.facts == {"can_send": "BLOCKED", "can_send_waba": "BLOCKED", "error_codes": [141006]}

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import aiohttp
 
 from acervo.base.errors import AcervoError
-from acervo.providers import signing
+from acervo.providers import probing, signing
 from acervo.providers.contract import (
     AccessLost,
     AnnouncedFile,
@@ -99,6 +99,14 @@ class Fake:
         secrets = signing.accepted(self._credentials.secrets, "signing_secret")
         if not _DIGEST.fullmatch(digest) or not signing.is_signed(webhook.body, digest, secrets):
             raise ForgedWebhook
+
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        body = probing.json_body(probe_id, provider="fake", messages=[])
+        headers = {SIGNATURE_HEADER: sign(body, self._credentials.secrets.get("signing_secret", ""))}
+        return Webhook("POST", headers, body, url=url)
+
+    def probed(self, webhook: Webhook) -> str | None:
+        return probing.id_in_json(webhook.body)
 
     def read(self, webhook: Webhook) -> Reading:
         payload = parse_object(webhook.body)

@@ -10,7 +10,7 @@ import aiohttp
 
 from acervo.base import clock
 from acervo.base.errors import AcervoError
-from acervo.providers import links, signing, stores
+from acervo.providers import links, probing, signing, stores
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.contract import (
     AnnouncedFile,
@@ -72,6 +72,17 @@ class MessageBird:
         keys = signing.accepted(self._credentials.secrets, "signing_key")
         if not signature.is_genuine(webhook, keys, clock.now()):
             raise ForgedWebhook
+
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        body = probing.json_body(probe_id, type="acervo.probe")
+        key = self._credentials.secrets.get("signing_key", "")
+        token = signature.token_for(body, url, key, clock.now())
+        return Webhook(
+            "POST", {"content-type": "application/json", signature.JWT_HEADER: token}, body, url=url
+        )
+
+    def probed(self, webhook: Webhook) -> str | None:
+        return probing.id_in_json(webhook.body)
 
     def read(self, webhook: Webhook) -> Reading:
         received_at = webhook.received_at or clock.now()

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from acervo.providers import signing
 from acervo.providers.contract import Webhook
@@ -24,6 +25,7 @@ TIMESTAMP_HEADER = "messagebird-request-timestamp"
 ALGORITHMS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 """All that MessageBird's own libraries accept. `none` and the asymmetric ones have no place here."""
 ISSUER = "MessageBird"
+LIFETIME_S = 60
 LEEWAY_S = 1.0
 """As in MessageBird's own libraries: the clock of this machine must be right."""
 LEGACY_WINDOW_S = 100.0
@@ -42,6 +44,22 @@ def is_genuine(webhook: Webhook, keys: Sequence[str], at: datetime) -> bool:
         claims = _signed_claims(token, keys)
         return claims is not None and _are_about(claims, webhook, at.timestamp())
     return ACCEPTS_LEGACY and _is_genuine_by_legacy(webhook, keys, at.timestamp())
+
+
+def token_for(body: bytes, url: str, key: str, at: datetime) -> str:
+    """The JWT MessageBird would send along with `body`."""
+    begins = int(at.timestamp())
+    claims = {
+        "iss": ISSUER,
+        "nbf": begins,
+        "exp": begins + LIFETIME_S,
+        "jti": uuid4().hex,
+        "url_hash": hashlib.sha256(url.encode()).hexdigest(),
+        "payload_hash": hashlib.sha256(body).hexdigest(),
+    }
+    parts = ({"alg": "HS256", "typ": "JWT"}, claims)
+    signed = ".".join(_unpadded(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    return f"{signed}.{_unpadded(_hmac(key, signed.encode(), ALGORITHMS['HS256']))}"
 
 
 def _signed_claims(token: str, keys: Sequence[str]) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import aiohttp
 
 from acervo.base.errors import AcervoError, Gone, NeedsPerson
-from acervo.providers import signing
+from acervo.providers import probing, signing
 from acervo.providers.asking import USER_AGENT, Reply, host_of
 from acervo.providers.contract import (
     AccessLost,
@@ -28,7 +28,7 @@ from acervo.providers.contract import (
     Usage,
     Webhook,
 )
-from acervo.providers.meta_cloud import errors, files, outgoing, reading
+from acervo.providers.meta_cloud import condition, errors, files, outgoing, reading
 from acervo.providers.meta_cloud.graph import Graph
 from acervo.providers.sending import Outgoing, Sent
 from acervo.providers.untrusted import as_mapping, as_text, as_word, parse_object
@@ -43,10 +43,14 @@ FILE_LIFETIME = timedelta(days=7)
 NO_STORAGE_LIFETIME = timedelta(hours=1)
 HISTORY_FILES = timedelta(days=14)
 """When a number comes from the app, files younger than this before that day are offered (history page, 2026-03)."""
-MESSAGING_LIMIT = "whatsapp_business_manager_messaging_limit"
+MESSAGING_LIMIT = condition.MESSAGING_LIMIT
+MORE = {"fields": "status,account_mode,code_verification_status,name_status"}
+"""Asked apart: one unknown field spoils a whole answer."""
 OVERRIDE = "webhook_configuration"
 LONGEST_ADDRESS = 200
 """Characters of an override address (overrides page, June 2026)."""
+
+SIGNATURE_HEADER = "x-hub-signature-256"
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_\-]{1,256}")
@@ -95,9 +99,18 @@ class MetaCloud:
 
     def verify(self, webhook: Webhook) -> None:
         secrets = signing.accepted(self._credentials.secrets, "app_secret")
-        match = _SIGNATURE.fullmatch(webhook.headers.get("x-hub-signature-256", ""))
+        match = _SIGNATURE.fullmatch(webhook.headers.get(SIGNATURE_HEADER, ""))
         if match is None or not signing.is_signed(webhook.body, match[1], secrets):
             raise ForgedWebhook
+
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        body = probing.json_body(probe_id, object=reading.OBJECT, entry=[])
+        signature = signing.hex_signature(body, self._credentials.secrets.get("app_secret", ""))
+        headers = {"content-type": "application/json", SIGNATURE_HEADER: f"sha256={signature}"}
+        return Webhook("POST", headers, body, url=url)
+
+    def probed(self, webhook: Webhook) -> str | None:
+        return probing.id_in_json(webhook.body)
 
     def read(self, webhook: Webhook) -> Reading:
         return reading.read(webhook.body)
@@ -139,18 +152,13 @@ class MetaCloud:
         except AcervoError as error:
             code = error.code if error.code in set(Outcome) else Outcome.UNAVAILABLE
             return Health(is_alive=False, code=code, detail=str(error))
-        words = {
-            "quality_rating": as_word(number.get("quality_rating")),
-            "throughput": as_word(as_mapping(number.get("throughput")).get("level")),
-            "platform_type": as_word(number.get("platform_type")),
-            "messaging_limit": as_word(number.get(MESSAGING_LIMIT)),
-        }
-        facts: dict[str, Any] = {name: word for name, word in words.items() if word != "?"}
-        if isinstance(number.get("is_on_biz_app"), bool):
-            facts["is_on_biz_app"] = number["is_on_biz_app"]
         keeps_files = await self._keeps_files(session)
-        if keeps_files is not None:
-            facts["keeps_files"] = keeps_files
+        facts = {
+            **condition.of_number(number),
+            **condition.of_number(await self._told(session, "GET", self._credentials.account_id, MORE)),
+            **condition.of_token(await self._told(session, "POST", "debug_token", self._about_token())),
+            **({} if keeps_files is None else {"keeps_files": keeps_files}),
+        }
         return Health(is_alive=True, code="ok", facts=facts)
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
@@ -202,6 +210,20 @@ class MetaCloud:
             return None
         word = as_word(storage.get("status"))
         return None if word == "?" else word != "NO_STORAGE_ENABLED"
+
+    async def _told(
+        self, session: aiohttp.ClientSession, method: str, path: str, what: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """What Meta says besides: a field it does not know, or a token that may not ask, costs the answer and no more."""
+        ask = self._graph.get if method == "GET" else self._graph.post
+        try:
+            return self._accepted(await ask(session, path, what))
+        except AcervoError:
+            return {}
+
+    def _about_token(self) -> dict[str, str]:
+        """Meta's page asks with the token in the address, where logs would find it. Graph takes a GET as a POST, too."""
+        return {"input_token": self._credentials.secrets.get("token", ""), "method": "get"}
 
     async def _ask_for_file(self, session: aiohttp.ClientSession, media_id: str) -> Reply:
         """Naming our number makes Meta refuse another number's file. It also refuses some of our own with the

@@ -80,6 +80,8 @@ SCRIPTS = {
     Scene.ALIVE: [
         Answer(body=b'{"id":"106500000000001","quality_rating":"GREEN","throughput":{"level":"STANDARD"}}'),
         Answer(body=b'{"storage_configuration":{"status":"DEFAULT"}}'),
+        Answer(body=b'{"status":"CONNECTED","account_mode":"LIVE","id":"106500000000001"}'),
+        Answer(body=b'{"data":{"expires_at":1893456000,"scopes":["whatsapp_business_messaging"]}}'),
     ],
     Scene.DEAD: [recorded("error_token_expired_401")],
     Scene.SICK: [graph_error(2, status=503)],
@@ -428,3 +430,56 @@ def test_an_edit_whose_new_form_cannot_be_read_revokes_nothing():
         reading = TestMetaCloud().read(json.dumps(document).encode())
         assert not reading.events
         assert len(reading.unread) == 1
+
+
+NUMBER = Answer(
+    body=b'{"id":"1","quality_rating":"YELLOW","whatsapp_business_manager_messaging_limit":"TIER_1K"}'
+)
+KEEPS = Answer(body=b'{"storage_configuration":{"status":"DEFAULT"}}')
+STATUS = Answer(
+    body=b'{"status":"FLAGGED","account_mode":"SANDBOX","code_verification_status":"EXPIRED","id":"1"}'
+)
+
+
+async def test_a_check_tells_how_the_number_and_its_token_are():
+    ends = {"expires_at": 1_893_456_000, "data_access_expires_at": 1_890_000_000}
+    token = {"data": {**ends, "scopes": ["whatsapp_business_messaging", "public_profile"]}}
+    answers = [NUMBER, KEEPS, STATUS, Answer(body=json.dumps(token).encode())]
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, answers) as stage:
+        health = await stage.provider.check(stage.session)
+        asked = [(request.method, request.path) for request in stage.requests]
+        assert json.loads(stage.bodies[-1]) == {"input_token": CREDENTIALS.secrets["token"], "method": "get"}
+    assert asked[-1] == ("POST", "/v25.0/debug_token")
+    assert health.facts == {
+        "quality_rating": "YELLOW",
+        "messaging_limit": "TIER_1K",
+        "status": "FLAGGED",
+        "account_mode": "SANDBOX",
+        "code_verification_status": "EXPIRED",
+        "token_expires_at": "2029-11-22T00:00:00+00:00",
+        "permissions_missing": ["whatsapp_business_management"],
+        "keeps_files": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "facts"),
+    [
+        ({"expires_at": 0, "data_access_expires_at": 0}, {"token_never_expires": True}),
+        (
+            {"expires_at": 0, "data_access_expires_at": 1_890_000_000},
+            {"token_expires_at": "2029-11-22T00:00:00+00:00"},
+        ),
+        ({"expires_at": "soon", "scopes": "all"}, {}),
+        ([], {}),
+        (None, {}),
+    ],
+)
+async def test_what_meta_does_not_tell_of_a_token_is_not_made_up(told, facts):
+    answers = [NUMBER, KEEPS, Answer(400), Answer(body=json.dumps({"data": told}).encode())]
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, answers) as stage:
+        health = await stage.provider.check(stage.session)
+    assert (health.code, {name: fact for name, fact in health.facts.items() if "token" in name}) == (
+        "ok",
+        facts,
+    )

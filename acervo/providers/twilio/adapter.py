@@ -6,14 +6,14 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 import aiohttp
 import yarl
 
 from acervo.base import clock
 from acervo.base.errors import AcervoError, Gone
-from acervo.providers import signing
+from acervo.providers import probing, signing
 from acervo.providers.asking import USER_AGENT, Reply, host_of, is_safe_at
 from acervo.providers.contract import (
     AnnouncedFile,
@@ -31,10 +31,10 @@ from acervo.providers.contract import (
     Webhook,
 )
 from acervo.providers.sending import Outgoing, Sent
-from acervo.providers.twilio import errors, files, forms, reading, recovery, senders, sending
+from acervo.providers.twilio import condition, errors, files, forms, reading, recovery, senders, sending
 from acervo.providers.twilio.api import Api
 from acervo.providers.twilio.messages import Frame
-from acervo.providers.untrusted import as_count, as_moment
+from acervo.providers.untrusted import as_count, as_id, as_moment
 
 API_HOST = "api.twilio.com"
 CDN_HOSTS = ("mms.twiliocdn.com", "media.twiliocdn.com")
@@ -47,6 +47,8 @@ APPEARS_WITHIN = timedelta(minutes=10)
 """Unsure: a file may answer 404 for a moment after its webhook. Until its message is this old, that is not believed."""
 FIRST_HOP_BYTES = 4096
 PAGES = ("text/html", "application/xhtml+xml")
+
+SIGNATURE_HEADER = "x-twilio-signature"
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")
 
@@ -78,10 +80,24 @@ class Twilio:
         raise ForgedWebhook("Twilio shakes no hands: set its webhooks to POST.")
 
     def verify(self, webhook: Webhook) -> None:
-        signature = webhook.headers.get("x-twilio-signature", "")
+        signature = webhook.headers.get(SIGNATURE_HEADER, "")
         tokens = signing.accepted(self._credentials.secrets, "auth_token")
         if not _SIGNATURE.fullmatch(signature) or not forms.is_signed(webhook, signature, tokens):
             raise ForgedWebhook
+
+    def probe(self, probe_id: str, url: str) -> Webhook:
+        said = [(probing.NAME, probe_id)]
+        signature = forms.signature(url, said, self._credentials.secrets.get("auth_token", ""))
+        headers = {"content-type": forms.FORM, SIGNATURE_HEADER: signature}
+        return Webhook("POST", headers, urlencode(said).encode(), url=url)
+
+    def probed(self, webhook: Webhook) -> str | None:
+        if probing.MARK not in webhook.body:
+            return None
+        try:
+            return as_id(forms.parameters(webhook).get(probing.NAME))
+        except AcervoError:
+            return None
 
     def read(self, webhook: Webhook) -> Reading:
         return reading.read(forms.parameters(webhook), self._frame(webhook.received_at or clock.now()))
@@ -138,7 +154,11 @@ class Twilio:
         except AcervoError as error:
             code = error.code if error.code in set(Outcome) else Outcome.UNAVAILABLE
             return Health(is_alive=False, code=code, detail=str(error))
-        return Health(is_alive=True, code="ok")
+        return Health(
+            is_alive=True,
+            code="ok",
+            facts=await condition.facts(self._api, session, self._credentials.account_id),
+        )
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
         return await sending.send(self._api, session, message, self._credentials)

@@ -21,7 +21,7 @@ behind the hash is for Twilio itself and is neither sent nor signed."""
 
 async def register(api: Api, session: aiohttp.ClientSession, own_number: str, url: str) -> None:
     """Messages and statuses of this sender are told there from now on."""
-    sender = await _sender(api, session, own_number)
+    known = await sender(api, session, own_number)
     webhook = {
         "callback_url": url + RETRIES,
         "callback_method": "POST",
@@ -30,23 +30,24 @@ async def register(api: Api, session: aiohttp.ClientSession, own_number: str, ur
         "status_callback_url": url,
         "status_callback_method": "POST",
     }
-    path = f"{PATH}/{as_word(sender.get('sid'))}"
+    path = f"{PATH}/{as_word(known.get('sid'))}"
     await api.ask_well(session, "POST", path, host=MESSAGING, json={"webhook": webhook})
 
 
 async def registered(api: Api, session: aiohttp.ClientSession, own_number: str) -> str | None:
     """Where messages of this sender are told now."""
-    webhook = as_mapping((await _sender(api, session, own_number)).get("webhook"))
+    webhook = as_mapping((await sender(api, session, own_number)).get("webhook"))
     return (as_text(webhook.get("callback_url")) or "").partition("#")[0] or None
 
 
-async def _sender(api: Api, session: aiohttp.ClientSession, own_number: str) -> Mapping[str, Any]:
+async def sender(api: Api, session: aiohttp.ClientSession, own_number: str) -> Mapping[str, Any]:
+    """The sender of this number. Raises AccessLost when the account has none."""
     params = {"Channel": "whatsapp", "PageSize": PAGE_SIZE}
     page = await api.ask_well(session, "GET", PATH, host=MESSAGING, params=params)
     if not isinstance(page.get("senders"), list):
         raise ProviderBusy(f"{errors.VENDOR} answered without a list.", code=Outcome.UNKNOWN)
     for row in as_sequence(page["senders"]):
-        sender = as_mapping(row)
-        if identity.phone(sender.get("sender_id")) == own_number and as_word(sender.get("sid")) != "?":
-            return sender
+        found = as_mapping(row)
+        if identity.phone(found.get("sender_id")) == own_number and as_word(found.get("sid")) != "?":
+            return found
     raise AccessLost("This account has no such WhatsApp sender.", code=Outcome.FORBIDDEN)

@@ -85,7 +85,12 @@ SCRIPTS = {
     Scene.UNWELL: [Answer(500, body=b"<html>")],
     Scene.NONSENSE: [Answer(200, {"Content-Type": "text/html"}, b"<html>")],
     Scene.SILENT: [Answer(hangs_up=True)],
-    Scene.ALIVE: [answer({"messages": []})],
+    Scene.ALIVE: [
+        answer({"messages": []}),
+        answer({"status": "active", "type": "Full"}),
+        answer({"balance": "12.345", "currency": "USD"}),
+        answer({"senders": []}),
+    ],
     Scene.DEAD: [recorded("error_401")],
     Scene.SICK: [Answer(503)],
     Scene.MUTE: [Answer(hangs_up=True)],
@@ -805,3 +810,32 @@ def test_a_files_place_is_told_apart_from_everything_else():
     place = files.Place.of_id(f"{MESSAGE}/{MEDIA}")
     assert place.provider_id == f"{MESSAGE}/{MEDIA}"
     assert files.Place.of_id(f"{MESSAGE}/{MEDIA}\n") is None
+
+
+async def test_a_check_tells_how_the_account_and_its_sender_are():
+    sender = {
+        "sid": "XE" + "0" * 32, "sender_id": f"whatsapp:{CREDENTIALS.account_id}", "status": "ONLINE",
+        "properties": {"quality_rating": "HIGH", "messaging_limit": "10K Customers/24hr"},
+    }  # fmt: skip
+    answers = [
+        answer({"messages": []}),
+        answer({"status": "suspended", "type": "Trial"}),
+        answer({"balance": "-1.239", "currency": "USD"}),
+        answer({"senders": [sender]}),
+    ]
+    async with http_stage(Twilio, CREDENTIALS, VOICE, answers) as stage:
+        health = await stage.provider.check(stage.session)
+        assert [request.path.rpartition("/")[2] for request in stage.requests] == [
+            "Messages.json", f"{ACCOUNT}.json", "Balance.json", "Senders",
+        ]  # fmt: skip
+    assert health.facts == {
+        "account_status": "suspended", "account_type": "Trial", "balance": -1.24, "currency": "USD",
+        "status": "ONLINE", "quality_rating": "HIGH", "messaging_limit": "10K",
+    }  # fmt: skip
+
+
+async def test_a_key_that_may_ask_nothing_else_leaves_the_connection_alive():
+    answers = [answer({"messages": []}), Answer(401), Answer(401), Answer(403)]
+    async with http_stage(Twilio, CREDENTIALS, VOICE, answers) as stage:
+        health = await stage.provider.check(stage.session)
+    assert (health.is_alive, health.code, health.facts) == (True, "ok", {})
