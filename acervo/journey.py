@@ -44,7 +44,7 @@ from acervo.base.http import crm_client, media_session
 from acervo.deliver import attach, outbox, withdrawal
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
-from acervo.govern import consent, erasure, media_rules, transcribers
+from acervo.govern import consent, erasure, liveness, media_rules, probes, transcribers
 from acervo.govern.media_rules import Change, Rules
 from acervo.models import (
     AuditEntry,
@@ -207,6 +207,18 @@ async def transcribe(context: JobContext, transcript: str) -> None:
     await transcripts.transcribe(UUID(transcript), consent.allows, is_last_try=is_last_try)
 
 
+@steps.task(name="check", queue="tick")
+async def check(connection: str, by: str) -> None:
+    """Somebody wants to know now whether a connection is well."""
+    await liveness.check(await in_thread(Connection.objects.get, pk=UUID(connection)), by)
+
+
+@steps.task(name="probe", queue="tick")
+async def probe(connection: str, by: str) -> None:
+    """Somebody wants to know now whether webhooks reach us."""
+    await probes.probe(await in_thread(Connection.objects.get, pk=UUID(connection)), by)
+
+
 @steps.task(name="remake", queue="bulk", retry=Patience())
 async def remake(run: str) -> None:
     """Go on with a run of remaking, from where it stands, until it ends or somebody stops it."""
@@ -330,6 +342,16 @@ def start_waiting_transcripts(limit: int, busy: Sequence[UUID] = ()) -> None:
 def start_remake(run: UUID) -> None:
     """A worker will go on with this run. It goes on by itself after every interruption."""
     _enqueue_once("remake", "bulk", run=str(run))
+
+
+def start_check(connection: UUID, by: str) -> None:
+    """A worker will ask the vendor whether this account is well, at once."""
+    _enqueue_once("check", "tick", priority=WAITED_FOR, connection=str(connection), by=by)
+
+
+def start_probe(connection: UUID, by: str) -> None:
+    """A worker will try the way in of this number, at once."""
+    _enqueue_once("probe", "tick", priority=WAITED_FOR, connection=str(connection), by=by)
 
 
 def start_import(run: ChatImport) -> None:

@@ -24,7 +24,7 @@ from acervo.base.errors import AcervoError
 from acervo.base.http import media_session
 from acervo.govern import connections
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, Probe
+from acervo.models import AuditEntry, Connection, Deed, Probe, Purpose
 from acervo.providers.contract import Webhook
 from acervo.providers.probing import Probes
 from acervo.receive import probed
@@ -50,9 +50,8 @@ BY_STATUS: Final = {
     504: "proxy_alone",
 }
 """What an answer of our own door, or of the proxy in front of it, means."""
-EXPIRED_CERTIFICATE: Final = 10
-OTHER_NAME: Final = 62
-"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_HOSTNAME_MISMATCH."""
+BY_VERIFICATION: Final = {10: "tls_expired", 62: "tls_other_name", 64: "tls_other_name"}
+"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, HOSTNAME_MISMATCH and IP_ADDRESS_MISMATCH; others are certificates nobody trusts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Outcome:
 
 def can_probe(connection: Connection) -> bool:
     """Whether its provider's webhooks can be made by us."""
-    return connection.kind in providers.PROVIDERS and issubclass(providers.get(connection.kind), Probes)
+    return connection.purpose == Purpose.PROVIDER and issubclass(providers.get(connection.kind), Probes)
 
 
 async def probe(connection: Connection, by: str) -> Probe | None:
@@ -132,8 +131,7 @@ def _unreached(error: Exception) -> Outcome:
     """In this order: aiohttp's errors are several things at once."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         code = getattr(error.certificate_error, "verify_code", None)
-        names = {EXPIRED_CERTIFICATE: "tls_expired", OTHER_NAME: "tls_other_name"}
-        return Outcome(names.get(code, "tls_untrusted") if code is not None else "tls_untrusted")
+        return Outcome(BY_VERIFICATION.get(code or 0, "tls_untrusted"))
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Outcome("tls_failed")
     if isinstance(error, aiohttp.ClientConnectorDNSError | socket.gaierror):

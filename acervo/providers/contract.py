@@ -202,6 +202,9 @@ class Capabilities:
     """The secret whose value is the last segment of the webhook address."""
     own_secrets: tuple[str, ...] = ()
     """Those of `secret_names` that we make up ourselves; nobody is asked for them."""
+    signature_life: timedelta | None = None
+    """How long a signature counts after it was made, where that is short: a clock that is wrong by more refuses all
+    webhooks. None: for hours, or for ever."""
     acknowledgement: tuple[str, str] = ("", "")
     """Content type and body of the 200 that answers a webhook, where the vendor reads it."""
     returns_button_ids: bool = True
@@ -262,6 +265,8 @@ class Health:
     """`ok`, or an `Outcome`."""
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready words and numbers of the vendor, named as in `web.health_words.FACTS`. Some are understood everywhere:
+    `token_expires_at` (ISO), `permissions_missing`, and `unwell`: the names of those facts a person should look at."""
 
 
 class Outcome(StrEnum):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connection as database
+from django.db import transaction
+from django.db.models import QuerySet
 
-from acervo.base import ids
-from acervo.models import Connection, Deed
+from acervo.base import clock, ids
+from acervo.models import AccountEvent as Row
+from acervo.models import AuditEntry, Connection, Deed
 from acervo.providers.contract import AccountEvent
 
 ROUTINE = frozenset({"address_book", "user_preferences"})
@@ -68,6 +72,19 @@ def write(reports: Iterable[Report]) -> list[Deed]:
         cursor.execute(EVENTS, _columns(told))
         new = sorted(cursor.fetchall())
     return routine + [by_key[key].deed() for key in new]
+
+
+def see(reports: QuerySet[Row], by: str) -> int:
+    """Somebody looked at these reports. Safe to repeat; returns how many nobody had seen before."""
+    with transaction.atomic():
+        unseen = reports.filter(seen_at=None).select_for_update().order_by("pk")
+        found = list(unseen.values_list("pk", "workspace_id", "connection_id"))
+        Row.objects.filter(pk__in=[pk for pk, _, _ in found]).update(seen_at=clock.now(), seen_by=by)
+        seen = Counter((workspace_id, connection_id) for _, workspace_id, connection_id in found)
+        for (workspace_id, connection_id), count in sorted(seen.items()):
+            deed = Deed("account.seen", "connection", connection_id, "", {"reports": count})
+            AuditEntry.objects.record(workspace_id, by, [deed])
+    return len(found)
 
 
 def _columns(told: list[Report]) -> list[list[object]]:

@@ -47,9 +47,9 @@ SELECT c.id,
 FROM unnest(%s::uuid[]) AS c(id)
 """
 HEARD = """
-SELECT t.starts, EXISTS (SELECT FROM acervo_receipt r WHERE r.connection_id = %s AND r.received_at >= t.starts
-    AND r.received_at < t.starts + interval '30 minutes')
-FROM unnest(%s::timestamptz[]) AS t(starts) ORDER BY t.starts
+SELECT c.id, array_agg(EXISTS (SELECT FROM acervo_receipt r WHERE r.connection_id = c.id AND r.received_at >= t.starts
+    AND r.received_at < t.starts + interval '30 minutes') ORDER BY t.starts)
+FROM unnest(%s::uuid[]) AS c(id) CROSS JOIN unnest(%s::timestamptz[]) AS t(starts) GROUP BY c.id
 """
 
 
@@ -94,12 +94,11 @@ def of(connections: Collection[UUID], time_zone: str, at: datetime | None = None
     return {pk: _judged(ends[pk][1], gaps[pk], at) for pk in known}
 
 
-def heard(connection: UUID, at: datetime | None = None) -> list[tuple[datetime, bool]]:
-    """Of the last 48 half hours, the oldest first: when each began and whether anything came in it."""
-    starts = half_hours(at or clock.now())
+def heard(connections: Collection[UUID], at: datetime | None = None) -> Mapping[UUID, list[bool]]:
+    """Whether anything came in each of the last 48 half hours, the oldest first."""
     with database.cursor() as cursor:
-        cursor.execute(HEARD, [connection, starts])
-        return [(start, bool(is_heard)) for start, is_heard in cursor.fetchall()]
+        cursor.execute(HEARD, [sorted(connections), half_hours(at or clock.now())])
+        return dict(cursor.fetchall())
 
 
 def half_hours(at: datetime) -> list[datetime]:

@@ -105,9 +105,7 @@ def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
         "reconnect.html",
         {
             "connection": account,
-            "row": _row(
-                _with_facts(request.user, Connection.objects.visible_to(request.user)).get(pk=account.pk)
-            ),
+            "row": row_of(request.user, account.pk),
             "fields": [(name, words.SECRETS.get(name, name)) for name in names],
             "is_empty": request.method == "POST",
         },
@@ -119,6 +117,12 @@ def rows(member: Member) -> list[Row]:
     """Every connection the member may see, in one query besides those of an agent's teams."""
     found = Connection.objects.visible_to(member).filter(removed_at=None)
     return [_row(account) for account in _with_facts(member, found).order_by("purpose", "name")]
+
+
+def row_of(member: Member, connection: UUID) -> Row:
+    """One that the member may see; Http404 for every other."""
+    found = Connection.objects.visible_to(member).filter(removed_at=None)
+    return _row(get_object_or_404(_with_facts(member, found), pk=connection))
 
 
 def _visible(member: Member, connection: UUID) -> Connection:

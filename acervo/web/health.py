@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -12,7 +12,6 @@ from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
@@ -23,9 +22,11 @@ from acervo.models.media import TAKEN_BACK
 from acervo.prepare import isolation
 from acervo.web import words
 from acervo.web.cards import cards, with_facts
+from acervo.web.connection_page import Ticks, ticks_of
 from acervo.web.connections import Row, rows
-from acervo.web.custody import ScannerState, scanner_state
+from acervo.web.custody import scanner_state
 from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.verdicts import pill_of, scanner_verdict, verdict, worries_of
 
 SHOWN: Final = 20
 NOT_QUARANTINED: Final = Q(infection=None) | Q(released_at__isnull=False)
@@ -51,14 +52,12 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The sentence on top, and the one button that helps."""
+class Beat:
+    """A connection and its last day."""
 
-    title: str
-    text: str
-    tone: str
-    action: str = ""
-    action_label: str = ""
+    row: Row
+    ticks: Ticks
+    status: words.Status
 
 
 @require_GET
@@ -67,7 +66,11 @@ class Verdict:
 def health(request: MemberRequest) -> HttpResponse:
     member = request.user
     accounts = rows(member)
+    connected = [row.connection for row in accounts]
+    ticks = ticks_of(member, connected)
+    worries = worries_of(member, connected)
     stages = _stages(member)
+    received, captured, _, in_crm = stages
     receipts = list(_unread(member)[:SHOWN])
     visible = MediaFile.objects.visible_to(member)
     lost = visible.lost().order_by("-gone_at")
@@ -79,10 +82,19 @@ def health(request: MemberRequest) -> HttpResponse:
         request,
         "health.html",
         {
-            "verdict": _scanner_verdict(scanner, held) or _verdict(member, accounts, stages),
+            "verdict": scanner_verdict(scanner, held)
+            or verdict(
+                member,
+                accounts,
+                worries,
+                stopped=in_crm.failed,
+                lost=captured.failed,
+                unread=received.failed,
+            ),
             "stages": stages,
             "reasons": _reasons(member),
-            "accounts": accounts,
+            "accounts": [Beat(row, ticks[row.connection.pk], pill_of(row, worries)) for row in accounts],
+            "worries": [worry.told for worry in worries],
             "receipts": receipts,
             "lost": cards(with_facts(lost)[:SHOWN]),
             "quarantined": cards(with_facts(quarantined)[:SHOWN]),
@@ -176,75 +188,6 @@ def _reasons(member: Member) -> list[Reason]:
 def _by_refusal(found: QuerySet[Any]) -> Iterable[tuple[str, int]]:
     counted = found.order_by().values_list("refusal").annotate(n=Count("pk"))
     return list(counted)
-
-
-def _verdict(member: Member, accounts: Sequence[Row], stages: Sequence[Stage]) -> Verdict:
-    """The worst first: a paused account, what stopped for a person, what was lost today, what is not understood."""
-    received, captured, _prepared, in_crm = stages
-    can_connect = member.can(Ability.CONNECT)
-    for row in accounts:
-        if row.connection.paused_at:
-            return _paused(row, can_connect=can_connect)
-    if in_crm.failed:
-        title = ngettext(
-            "%(count)s file did not reach the CRM", "%(count)s files did not reach the CRM", in_crm.failed
-        )
-        text = _("They are kept here. Open them to see why; most need one choice or one permission.")
-        return Verdict(title % {"count": in_crm.failed}, text, "warn", "/library?crm=stopped", _("See them"))
-    if captured.failed:
-        title = ngettext(
-            "%(count)s file was lost in the last 24 hours",
-            "%(count)s files were lost in the last 24 hours",
-            captured.failed,
-        )
-        text = _("WhatsApp did not give them out in time. Each says why, and can be tried once more.")
-        return Verdict(
-            title % {"count": captured.failed}, text, "bad", "/library?capture=lost", _("See them")
-        )
-    if received.failed:
-        title = ngettext(
-            "%(count)s receipt was not understood", "%(count)s receipts were not understood", received.failed
-        )
-        text = _("Nothing is lost: each is kept whole and can be read again after an update.")
-        return Verdict(title % {"count": received.failed}, text, "warn", "#receipts", _("See them"))
-    if not accounts:
-        title, text = (
-            _("No number is connected yet"),
-            _("Connect a WhatsApp number, and its files appear here by themselves."),
-        )
-        return Verdict(title, text, "info", "/integrations", _("Integrations"))
-    return Verdict(_("Everything works"), _("Files arrive, are kept and reach the CRM by themselves."), "")
-
-
-def _scanner_verdict(scanner: ScannerState, held: QuerySet[MediaFile]) -> Verdict | None:
-    """While nothing can be checked, nobody has what arrives: that comes first."""
-    if scanner.engine is not None or not (waiting := held.count()):
-        return None
-    title = (
-        _("The malware scanner does not answer")
-        if scanner.is_set
-        else _("The malware scanner is switched off")
-    )
-    text = ngettext(
-        "%(count)s file is kept and held for it; nobody can open it until then.",
-        "%(count)s files are kept and held for it; nobody can open them until then.",
-        waiting,
-    )
-    return Verdict(title, text % {"count": waiting}, "bad", "#scanner", _("See them"))
-
-
-def _paused(row: Row, *, can_connect: bool) -> Verdict:
-    title = _("%(name)s is paused") % {"name": row.connection.name}
-    waiting = ngettext(
-        "%(count)s file waits and goes on by itself once it is reconnected.",
-        "%(count)s files wait and go on by themselves once it is reconnected.",
-        row.waiting,
-    ) % {"count": row.waiting}
-    text = f"{row.reason} {waiting}" if row.waiting else str(row.reason)
-    is_by_hand = row.connection.pause_reason == "by_hand"
-    address = "/integrations" if is_by_hand else f"/integrations/{row.slug}/reconnect"
-    label = _("Integrations") if is_by_hand else _("Reconnect %(name)s") % {"name": row.connection.name}
-    return Verdict(title, text, "bad", address, label) if can_connect else Verdict(title, text, "bad")
 
 
 def _unread(member: Member) -> QuerySet[Receipt]:

@@ -410,6 +410,11 @@ CONNECTION_STATES: Final[Mapping[str, Status]] = {
     "paused": Status(_("Paused"), "bad", "pause"),
     "removed": Status(_("Removed"), "", "ban"),
 }
+WORRYING: Final[Mapping[str, Status]] = {
+    "BAD": Status(_("Needs you"), "bad", "circle-alert"),
+    "WARNING": Status(_("Look at it"), "warn", "triangle-alert"),
+}
+"""Instead of its state, where something about a connection is not as it should be; by weight."""
 BY_HAND: Final[Words] = _("Paused by hand.")
 
 ON_REVOKE: Final[Mapping[str, tuple[Words, Words]]] = {
@@ -519,6 +524,8 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.made": Happening(_("Connected"), "plug", "ok"),
     "connection.fields_ensured": Happening(_("Our fields in the CRM were checked and made"), "check", "ok"),
     "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
+    "connection.checked": Happening(_("Asked whether it is well"), "activity", "info"),
+    "connection.probed": Happening(_("The way in was tried with a test webhook"), "webhook", "info"),
     "connection.paused": Happening(_("Paused"), "pause", "warn"),
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
     "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
@@ -562,6 +569,7 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "transcriber.removed": Happening(_("Transcription was switched off"), "ban", "warn"),
     "transcriber.backfilled": Happening(_("Earlier files were queued for transcription"), "clock"),
     "account.event": Happening(_("The provider reported something about the account"), "info"),
+    "account.seen": Happening(_("Reports of the provider were looked at"), "eye", "info"),
     "person.merged": Happening(_("Two identities turned out to be one person"), "users"),
     "policy.changed": Happening(_("What is made of files was changed"), "settings", "info"),
     "limit.changed": Happening(_("Size limits were changed"), "settings", "info"),

@@ -146,8 +146,8 @@ def test_numbers_do_not_answer_for_each_other(connection: Connection) -> None:
 def test_the_last_day_is_told_by_half_hours(connection: Connection) -> None:
     come(connection, THURSDAY, THURSDAY - timedelta(minutes=25), THURSDAY - timedelta(hours=23, minutes=50))
     come(connection, THURSDAY - timedelta(hours=24))
-    told = silence.heard(connection.pk, THURSDAY)
-    assert len(told) == 48
-    assert [index for index, (_, is_heard) in enumerate(told) if is_heard] == [0, 46, 47]
-    assert told[-1][0] == THURSDAY.replace(minute=0)
-    assert silence.heard(UUID(int=0), THURSDAY)[0][1] is False
+    told = silence.heard([connection.pk, UUID(int=0)], THURSDAY)
+    assert [index for index, is_heard in enumerate(told[connection.pk]) if is_heard] == [0, 46, 47]
+    assert told[UUID(int=0)] == [False] * 48
+    assert silence.half_hours(THURSDAY)[-1] == THURSDAY.replace(minute=0)
+    assert silence.heard([], THURSDAY) == {}

@@ -33,6 +33,10 @@ NEEDS = {
     "health": {Ability.OPERATE},
     "replay": {Ability.OPERATE, Ability.RETRY},
     "connections": {Ability.OPERATE},
+    "connection": {Ability.OPERATE},
+    "check_connection": {Ability.OPERATE, Ability.RETRY},
+    "probe_connection": {Ability.OPERATE, Ability.RETRY},
+    "see_reports": {Ability.OPERATE, Ability.RETRY},
     "pause": {Ability.CONNECT},
     "resume": {Ability.CONNECT},
     "reconnect": {Ability.CONNECT},
@@ -84,6 +88,7 @@ POSTED = {
     "resume_remake",
     "cancel_remake",
 }
+POSTED |= {"check_connection", "probe_connection", "see_reports"}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}

@@ -15,18 +15,26 @@ from django.core.management.base import CommandError
 from django.db import Error, connection
 from django.utils.translation import gettext as _
 
+from acervo import providers
 from acervo.base import clock, ids
 from acervo.base.errors import AcervoError
-from acervo.base.http import crm_client, media_session
 from acervo.crms.contract import CrmError
-from acervo.keep import credentials, storage
-from acervo.management.command import AcervoCommand, wait_for
+from acervo.govern import concerns, liveness, probes
+from acervo.govern.concerns import Weight
+from acervo.keep import storage
+from acervo.management.command import AcervoCommand, by_command, wait_for
 from acervo.models import Connection, Purpose, Workspace
 from acervo.prepare import isolation, scan
 from acervo.prepare.clamd import Scanner
 from acervo.prepare.isolation import MIB
+from acervo.web.concern_words import said
+from acervo.web.health_words import facts, way_in
+from acervo.web.words import crm_refusal, refusal
 
 TOOL_TIMEOUT_S = 20
+FACTS_SAID = 4
+SAID_ALREADY = frozenset({"access_lost", "not_answering", "way_in_closed"})
+"""Concerns that the doctor has just tried for itself."""
 CLOCK_TOLERANCE = timedelta(seconds=30)
 SIGNATURES_LIVE = timedelta(days=7)
 
@@ -63,7 +71,7 @@ def examine() -> Iterator[Finding]:
     yield _isolation()
     yield from _scanner()
     if database.is_well:
-        yield _tried("clock", _clock, _("Synchronise this machine's clock (NTP)."))
+        yield _tried("clock", _clock, _clock_cure())
         yield _tried(
             "keys", _keys, _("Restore ACERVO_MASTER_KEY, or the file keys/master of the data folder.")
         )
@@ -184,6 +192,22 @@ def _clock() -> str:
     return _("agrees with the database")
 
 
+def _clock_cure() -> str:
+    """Where signatures live for a minute, as MessageBird's do, a wrong clock loses webhooks."""
+    cure = _("Synchronise this machine's clock (NTP).")
+    names = {
+        providers.get(row.kind).name for row in Connection.objects.live().providers() if _counts_seconds(row)
+    }
+    if not names:
+        return cure
+    also = _("Webhooks of %(names)s are refused while it is wrong: their signatures are good for one minute.")
+    return f"{cure} {also % {'names': ', '.join(sorted(names))}}"
+
+
+def _counts_seconds(row: Connection) -> bool:
+    return providers.get(row.kind).capabilities.signature_life is not None
+
+
 def _keys() -> str:
     needed = set(Workspace.objects.exclude(master_key_id=None).values_list("master_key_id", flat=True))
     if needed - {settings.ACERVO_MASTER_KEY_ID}:
@@ -192,29 +216,42 @@ def _keys() -> str:
 
 
 def _connections() -> Iterator[Finding]:
-    for row in Connection.objects.filter(removed_at=None).order_by("created_at"):
-        check = _provider_is_alive if row.purpose == Purpose.PROVIDER else _crm_is_alive
-        yield _tried(
-            f"{row.kind} {ids.text(row.pk)}",
-            partial(check, row),
-            _("Reconnect it under Integrations."),
-        )
+    """Each is asked whether it is well and, where we can knock like its provider, tried from outside; then whatever else
+    is known to be wrong with it."""
+    rows = list(Connection.objects.filter(removed_at=None).select_related("workspace").order_by("created_at"))
+    for row in rows:
+        part = f"{row.kind} {ids.text(row.pk)}"
+        yield _tried(part, partial(_is_well, row), _("Reconnect it under Integrations."))
+        if probes.can_probe(row) and settings.ACERVO_PROBE:
+            yield _way_in(row, part)
+        for concern in concerns.of([row], row.workspace.time_zone)[row.pk]:
+            if concern.code not in SAID_ALREADY:
+                told = said(concern, row)
+                yield Finding(part, concern.weight == Weight.NOTE, told.title, told.text)
 
 
-def _provider_is_alive(row: Connection) -> str:
-    async def ask() -> str:
-        async with media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=1) as session:
-            health = await credentials.provider(row).check(session)
-        if not health.is_alive:
-            raise OSError(f"{health.code} {health.detail}".strip())
-        return _("answers")
+def _is_well(row: Connection) -> str:
+    wait_for(liveness.check(row, by_command()))
+    row.refresh_from_db()
+    if row.check_code != liveness.OK:
+        code = row.check_code
+        raise OSError(crm_refusal(code) if row.purpose == Purpose.CRM else refusal(code))
+    told = [f"{label} {value}" for _name, label, value in facts(row.check_facts)]
+    return ", ".join([_("answers"), *told[:FACTS_SAID]])
 
-    return wait_for(ask())
+
+def _way_in(row: Connection, part: str) -> Finding:
+    tried = wait_for(probes.probe(row, by_command()))
+    if tried is None:
+        return Finding(f"{part} way in", True, _("is being tried by somebody else just now"))
+    is_well = tried.code == probes.OK
+    cure = "" if is_well else _signature_cure(row, str(tried.code))
+    return Finding(f"{part} way in", is_well, str(way_in(tried.code)), cure)
 
 
-def _crm_is_alive(row: Connection) -> str:
-    async def ask() -> str:
-        async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TOOL_TIMEOUT_S) as http:
-            return (await credentials.connector(row, http).check()).account_id
-
-    return _("answers, account %s") % wait_for(ask())
+def _signature_cure(row: Connection, code: str) -> str:
+    if code != "signature_refused" or not _counts_seconds(row):
+        return ""
+    return _(
+        "Its signatures are good for one minute: the clock of every machine must be right (see `clock` above)."
+    )

@@ -194,7 +194,9 @@ class Bird:
             status = as_word(parse_object(reply.body).get("status")) if reply.status == 200 else "?"
         except AcervoError:
             return {}
-        return {} if status == "?" else {"status": status}
+        if status == "?":
+            return {}
+        return {"status": status} if status == "active" else {"status": status, "unwell": ["status"]}
 
     async def _first_hop(self, session: aiohttp.ClientSession, url: str) -> Reply:
         headers = {"Range": "bytes=0-0"}

@@ -451,7 +451,8 @@ async def test_a_file_whose_link_was_forgotten_is_found_by_its_id():
 @pytest.mark.parametrize(
     ("told", "facts"),
     [
-        (Answer(body=b'{"status": "inactive"}'), {"status": "inactive"}),
+        (Answer(body=b'{"status": "inactive"}'), {"status": "inactive", "unwell": ["status"]}),
+        (Answer(body=b'{"status": "active"}'), {"status": "active"}),
         (Answer(403), {}),
         (Answer(body=b"<html>"), {}),
         (MUTE, {}),

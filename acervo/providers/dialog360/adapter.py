@@ -149,7 +149,9 @@ class Dialog360:
                 entity.get("can_send_message")
             )
         facts = {k: v for k, v in facts.items() if "?" not in k + v}
-        return Health(is_alive=True, code="ok", facts={**facts, **_errors_of(status)})
+        blocked = sorted(name for name, word in facts.items() if word in ("BLOCKED", "LIMITED"))
+        unwell = {"unwell": blocked} if blocked else {}
+        return Health(is_alive=True, code="ok", facts={**facts, **_errors_of(status), **unwell})
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
         """Raises OutsideWindow, NotSent, AccessLost, ProviderBusy."""

@@ -281,4 +281,9 @@ async def test_a_check_tells_by_code_why_something_cannot_send():
     told = {"health_status": {"can_send_message": "BLOCKED", "entities": entities}}
     async with http_stage(Dialog360, CREDENTIALS, VOICE, [Answer(body=json.dumps(told).encode())]) as stage:
         health = await stage.provider.check(stage.session)
-    assert health.facts == {"can_send": "BLOCKED", "can_send_waba": "BLOCKED", "error_codes": [141006]}
+    assert health.facts == {
+        "can_send": "BLOCKED",
+        "can_send_waba": "BLOCKED",
+        "error_codes": [141006],
+        "unwell": ["can_send", "can_send_waba"],
+    }

@@ -54,6 +54,7 @@ class MessageBird:
         file_lifetime=FILE_LIFETIME,
         media_hosts=HOSTS,
         credential_hosts=HOSTS,
+        signature_life=timedelta(seconds=signature.LIFETIME_S),
     )
 
     def __init__(self, credentials: Credentials) -> None:
@@ -129,7 +130,8 @@ class MessageBird:
             webhooks = await self._webhooks(session)
         except AcervoError as error:
             return Health(is_alive=False, code=error.code, detail=str(error))
-        return Health(is_alive=True, code="ok", facts={"webhooks": len(webhooks)})
+        unwell = {} if webhooks else {"unwell": ["webhooks"]}
+        return Health(is_alive=True, code="ok", facts={"webhooks": len(webhooks), **unwell})
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
         body = sending.request(message, channel_id=self._credentials.account_id)

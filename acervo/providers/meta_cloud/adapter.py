@@ -159,7 +159,7 @@ class MetaCloud:
             **condition.of_token(await self._told(session, "POST", "debug_token", self._about_token())),
             **({} if keeps_files is None else {"keeps_files": keeps_files}),
         }
-        return Health(is_alive=True, code="ok", facts=facts)
+        return Health(is_alive=True, code="ok", facts={**facts, **condition.unwell(facts)})
 
     async def send(self, session: aiohttp.ClientSession, message: Outgoing) -> Sent:
         """Raises OutsideWindow, NotSent, AccessLost, ProviderBusy."""

@@ -12,6 +12,14 @@ Json = Mapping[str, Any]
 MESSAGING_LIMIT = "whatsapp_business_manager_messaging_limit"
 PERMISSIONS = ("whatsapp_business_messaging", "whatsapp_business_management")
 """Reading files and messages needs the first, everything about the account the second."""
+UNWELL: Mapping[str, frozenset[str]] = {
+    "quality_rating": frozenset({"RED"}),
+    "status": frozenset(
+        {"BANNED", "DELETED", "DISCONNECTED", "FLAGGED", "MIGRATED", "RATE_LIMITED", "RESTRICTED"}
+    ),
+    "account_mode": frozenset({"SANDBOX"}),
+    "name_status": frozenset({"DECLINED", "EXPIRED"}),
+}
 
 
 def of_number(number: Json) -> dict[str, Any]:
@@ -30,6 +38,12 @@ def of_number(number: Json) -> dict[str, Any]:
     if isinstance(number.get("is_on_biz_app"), bool):
         facts["is_on_biz_app"] = number["is_on_biz_app"]
     return facts
+
+
+def unwell(facts: Json) -> dict[str, Any]:
+    """Which of these facts a person should look at. An expired verification code is usual, and harmless."""
+    named = [name for name, bad in UNWELL.items() if facts.get(name) in bad]
+    return {"unwell": named} if named else {}
 
 
 def of_token(told: Json) -> dict[str, Any]:

@@ -459,6 +459,7 @@ async def test_a_check_tells_how_the_number_and_its_token_are():
         "token_expires_at": "2029-11-22T00:00:00+00:00",
         "permissions_missing": ["whatsapp_business_management"],
         "keeps_files": True,
+        "unwell": ["status", "account_mode"],
     }
 
 

@@ -11,9 +11,23 @@ from acervo.providers.twilio import senders
 from acervo.providers.twilio.api import Api
 from acervo.providers.untrusted import as_mapping, as_number, as_word
 
+WELL = {
+    "account_status": frozenset({"active"}),
+    "status": frozenset({"ONLINE"}),
+    "quality_rating": frozenset({"HIGH", "MEDIUM", "UNKNOWN", "GREEN", "YELLOW"}),
+}
+
 
 async def facts(api: Api, session: aiohttp.ClientSession, own_number: str) -> dict[str, Any]:
     """Status of the account, what is left of its balance, status and quality of the sender. Never raises."""
+    found = await _asked(api, session, own_number)
+    unwell = [name for name, well in WELL.items() if name in found and found[name] not in well]
+    if found.get("balance", 1) <= 0:
+        unwell.append("balance")
+    return {**found, "unwell": unwell} if unwell else found
+
+
+async def _asked(api: Api, session: aiohttp.ClientSession, own_number: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     account = await _told(api, session, f"{api.account_path}.json")
     _keep_words(found, account_status=account.get("status"), account_type=account.get("type"))

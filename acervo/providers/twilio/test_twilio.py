@@ -831,6 +831,7 @@ async def test_a_check_tells_how_the_account_and_its_sender_are():
     assert health.facts == {
         "account_status": "suspended", "account_type": "Trial", "balance": -1.24, "currency": "USD",
         "status": "ONLINE", "quality_rating": "HIGH", "messaging_limit": "10K",
+        "unwell": ["account_status", "balance"],
     }  # fmt: skip
 
 
