@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import Max
 from procrastinate import App, Blueprint
 from procrastinate.contrib.django import app as queue
 from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
@@ -26,7 +26,7 @@ from acervo.deliver import outbox
 from acervo.fetch import forgotten as copies_there
 from acervo.govern import erasure, liveness, probes
 from acervo.keep import sweeper
-from acervo.models import ChatImport, Connection, MediaFile, Probe, Remake
+from acervo.models import ChatImport, Connection, MediaFile, Remake
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
 from acervo.receive import missed, overdue
@@ -248,10 +248,11 @@ async def probe_connections(timestamp: int) -> None:
     """The way in of every number is tried from outside, every quarter of an hour, never all in the same minute."""
     if not settings.ACERVO_PROBE:
         return
-    newest = Probe.objects.filter(connection=OuterRef("pk")).order_by("-asked_at").values("asked_at")[:1]
-    numbers = Connection.objects.live().providers().annotate(tried_at=Subquery(newest))
-    due = [row for row in await in_thread(list, numbers) if _is_due(row.pk, row.tried_at, QUARTERLY)]
-    await _side_by_side(probes.probe(row, by="system:clock") for row in due if probes.can_probe(row))
+    tried = Connection.objects.live().providers().annotate(tried_at=Max("probes__asked_at"))
+    last_at: dict[UUID, datetime | None] = await in_thread(lambda: dict(tried.values_list("pk", "tried_at")))
+    due = [pk for pk, at in last_at.items() if _is_due(pk, at, QUARTERLY)]
+    numbers = await in_thread(list, Connection.objects.filter(pk__in=due))
+    await _side_by_side(probes.probe(row, by="system:clock") for row in numbers if probes.can_probe(row))
 
 
 def _is_due(pk: UUID, last_at: datetime | None, period: timedelta) -> bool:

@@ -114,8 +114,8 @@ def _way_in(signs: Signs) -> Iterator[Concern]:
         weight = Weight.BAD if is_lasting else Weight.NOTE
         yield Concern("way_in_closed", weight, {"code": newest.code, "at": newest.asked_at})
     ends_at = _moment(newest.facts.get("certificate_ends_at"))
-    if ends_at and (weight := _ending(ends_at)) is not None:
-        yield Concern("certificate_ends", weight, {"at": ends_at})
+    if ends_at and (ending := _ending(ends_at)) is not None:
+        yield Concern("certificate_ends", ending, {"at": ends_at})
 
 
 def _events(signs: Signs) -> Iterator[Concern]:

@@ -177,7 +177,8 @@ def _delivered(member: Member, crms: Sequence[UUID]) -> dict[UUID, list[bool]]:
     if crms:
         given = Delivery.objects.visible_to(member).filter(connection__in=crms, delivered_at__gte=starts[0])
         for pk, at in given.order_by().values_list("connection", "delivered_at"):
-            found[pk].add(int((at - starts[0]) / silence.HALF_HOUR))
+            if at is not None:
+                found[pk].add(int((at - starts[0]) / silence.HALF_HOUR))
     return {pk: [place in places for place in range(silence.TICKS)] for pk, places in found.items()}
 
 
@@ -249,7 +250,7 @@ def _unread(member: Member, account: Connection) -> list[Receipt]:
 def _asked(request: MemberRequest, account: Connection, text: str) -> HttpResponse:
     messages.success(request, text % {"name": account.name})
     page = redirect("connection", account.pk)
-    page["Location"] += f"?since={clock.now().timestamp():.0f}"
+    page["Location"] += f"?since={int(clock.now().timestamp())}"
     return page
 
 

@@ -72,6 +72,8 @@ EVENTS: Final[Mapping[str, Words]] = {
     "group_status_update": _("WhatsApp changed the status of a group of yours."),
 }
 """By type, or by type and the word that says what happened."""
+OUTRANKS: Final = frozenset({"waba_ban_state"})
+"""A state says more than the event it comes with."""
 SEVERITIES: Final[Mapping[str, words.Status]] = {
     "info": words.Status(pgettext_lazy("severity", "Note"), "info", "info"),
     "warning": words.Status(pgettext_lazy("severity", "Warning"), "warn", "triangle-alert"),
@@ -225,7 +227,8 @@ def way_in(code: str | None) -> Words:
 
 def event(told: AccountEvent) -> Words:
     """The most exact sentence there is; for a type we have never heard of, its name."""
-    for fact in told.facts.values():
+    ranked = sorted(told.facts.items(), key=lambda fact: fact[0] not in OUTRANKS)
+    for _name, fact in ranked:
         if isinstance(fact, str) and (known := EVENTS.get(f"{told.type}:{fact}")):
             return known
     return EVENTS.get(told.type) or gettext("The provider reported “%(type)s”.") % {"type": told.type}

@@ -178,6 +178,7 @@ def test_doctor_tries_every_part_for_real(workspace: Workspace) -> None:
     assert all(finding.is_well for finding in findings.values()), findings
 
 
+@pytest.mark.django_db(transaction=True)
 @override_settings(ACERVO_FFMPEG="no-such-ffmpeg", ACERVO_STORAGE_URL="file:///dev/null/nowhere")
 def test_doctor_says_the_cure_of_what_is_not_well(connection: Connection) -> None:
     Connection.objects.update(api_base="http://127.0.0.1:9")
