@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from sandbox.whatsapp.faults import Fault, FaultKind, Side
 from sandbox.whatsapp.phone import Phone
 from sandbox.whatsapp.shelf import NO_STORAGE_LIFE_S, Item
 from sandbox.whatsapp.state import STATE, State
+
+TOKEN_LIFE_S = 60 * 86_400
+"""Of a token a person made; those of system users may be good for ever."""
 
 
 async def get_node(request: web.Request) -> web.StreamResponse:
@@ -100,6 +104,8 @@ def _check(request: web.Request, state: State, phone: Phone) -> web.Response:
         "is_on_biz_app": False,
         "whatsapp_business_manager_messaging_limit": "TIER_10K",
         "status": "CONNECTED",
+        "account_mode": "LIVE",
+        "name_status": "APPROVED",
     }
     known["webhook_configuration"] = {"application": "https://app.example.test/hooks"}
     if registered := state.registered.get(phone.phone_number_id):
@@ -129,6 +135,19 @@ async def get_settings(request: web.Request) -> web.Response:
     if not phone.keeps_files:
         storage = {"status": "NO_STORAGE_ENABLED", "retention_minutes": int(NO_STORAGE_LIFE_S // 60)}
     return web.json_response({"storage_configuration": storage}, headers=_usage(state, phone))
+
+
+async def post_debug_token(request: web.Request) -> web.Response:
+    """`POST /{version}/debug_token` with `method=get`: until when a token is good, and for what."""
+    state = request.app[STATE]
+    state.statistics.requests["debug_token"] += 1
+    asked: dict[str, Any] = await request.json()
+    if state.opened_by(request.headers) is None or asked.get("method") != "get":
+        return bad_token()
+    ends_at = int(time.time() + TOKEN_LIFE_S)
+    scopes = ["whatsapp_business_messaging", "whatsapp_business_management"]
+    token = {"is_valid": True, "type": "SYSTEM_USER", "expires_at": ends_at, "scopes": scopes}
+    return web.json_response({"data": token})
 
 
 async def delete_media(request: web.Request) -> web.Response:

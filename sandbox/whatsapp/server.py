@@ -35,6 +35,7 @@ def create_app(state: State) -> web.Application:
             web.get(r"/{version:v\d+\.\d+}/{node:\w+}/settings", graph.get_settings),
             web.post(r"/{version:v\d+\.\d+}/{node:\w+}/messages", desk.post_messages),
             web.post(r"/{version:v\d+\.\d+}/{node:\w+}/subscribed_apps", desk.post_subscription),
+            web.post(r"/{version:v\d+\.\d+}/debug_token", graph.post_debug_token),
             web.post(r"/{version:v\d+\.\d+}/{node:\w+}", desk.post_number),
         ]
     )
