@@ -1,4 +1,4 @@
-"""A webhook as it arrived, whole; never edited, kept for replay."""
+"""A webhook as it arrived, whole; never edited, kept for replay. Only those we sent ourselves go (`receive.probed`)."""
 
 from __future__ import annotations
 
