@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from acervo.base import ids
 from acervo.govern.concerns import Concern, Weight
@@ -41,7 +41,7 @@ def said(concern: Concern, connection: Connection, *, can_connect: bool = False)
     """One concern about one connection, as the health page says it."""
     title, text = TEXTS[concern.code](concern.facts, connection)
     page = f"/integrations/{ids.text(connection.pk)}"
-    action, label = page, _("Look at it")
+    action, label = page, pgettext("concern", "Look at it")
     if concern.code in RECONNECTED and can_connect:
         action, label = f"{page}/reconnect", _("Reconnect %(name)s") % {"name": connection.name}
     return Said(title, text, TONES[concern.weight], ICONS[concern.weight], action, label)

@@ -24,7 +24,7 @@ from acervo.receive import reported, silence
 from acervo.web import health_words, words
 from acervo.web.authors import names_of
 from acervo.web.concern_words import said
-from acervo.web.connections import row_of
+from acervo.web.connections import row_of, status_of
 from acervo.web.guards import MemberRequest, for_members, needs
 
 SHOWN: Final = 20
@@ -97,6 +97,7 @@ def connection(request: MemberRequest, connection: UUID) -> HttpResponse:
         "connection.html",
         {
             "row": row,
+            "status": status_of(row, found),
             "connection": account,
             "concerns": [said(one, account, can_connect=can_connect) for one in found],
             "ticks": ticks_of(member, [account])[account.pk],

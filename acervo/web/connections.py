@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from acervo import crms, providers
 from acervo.base import ids
 from acervo.govern import connections as govern
+from acervo.govern.concerns import Concern, Weight
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, Purpose, by_member
 from acervo.web import words
 from acervo.web.guards import MemberRequest, for_members, needs
@@ -117,6 +119,12 @@ def rows(member: Member) -> list[Row]:
     """Every connection the member may see, in one query besides those of an agent's teams."""
     found = Connection.objects.visible_to(member).filter(removed_at=None)
     return [_row(account) for account in _with_facts(member, found).order_by("purpose", "name")]
+
+
+def status_of(row: Row, found: Sequence[Concern]) -> words.Status:
+    """Its state, unless something about it wants to be looked at."""
+    weights = [concern.weight for concern in found if concern.weight != Weight.NOTE]
+    return words.WORRYING[min(weights).name] if weights and not row.connection.paused_at else row.status
 
 
 def row_of(member: Member, connection: UUID) -> Row:

@@ -14,7 +14,7 @@ from acervo.govern.concerns import Concern, Weight
 from acervo.models import Ability, Connection, MediaFile, Member
 from acervo.web import words
 from acervo.web.concern_words import Said, said
-from acervo.web.connections import Row
+from acervo.web.connections import Row, status_of
 from acervo.web.custody import ScannerState
 
 
@@ -51,10 +51,8 @@ def worries_of(member: Member, connected: Sequence[Connection]) -> list[Worry]:
 
 
 def pill_of(row: Row, worries: Sequence[Worry]) -> words.Status:
-    """Its state, unless something about it wants to be looked at."""
-    weights = [worry.concern.weight for worry in worries if worry.about.pk == row.connection.pk]
-    serious = [weight for weight in weights if weight != Weight.NOTE]
-    return words.WORRYING[min(serious).name] if serious else row.status
+    """As its own page shows it."""
+    return status_of(row, [worry.concern for worry in worries if worry.about.pk == row.connection.pk])
 
 
 def verdict(

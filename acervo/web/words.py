@@ -412,7 +412,7 @@ CONNECTION_STATES: Final[Mapping[str, Status]] = {
 }
 WORRYING: Final[Mapping[str, Status]] = {
     "BAD": Status(_("Needs you"), "bad", "circle-alert"),
-    "WARNING": Status(_("Look at it"), "warn", "triangle-alert"),
+    "WARNING": Status(pgettext_lazy("severity", "Warning"), "warn", "triangle-alert"),
 }
 """Instead of its state, where something about a connection is not as it should be; by weight."""
 BY_HAND: Final[Words] = _("Paused by hand.")
