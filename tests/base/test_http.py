@@ -16,6 +16,7 @@ from acervo.base.http import (
     guarded_socket,
     is_allowed_private,
     is_public,
+    is_public_address,
     media_session,
 )
 
@@ -87,3 +88,21 @@ async def test_a_crm_client_calls_a_named_host_by_its_name() -> None:
         told = await http.post(f"http://{host}/x", json={"n": 1})
     assert told.json() == {"host": host, "sent": {"n": 1}}
     assert told.url.host == "localhost"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("https://archive.example.com", True),
+        ("https://8.8.8.8:8443/hooks", True),
+        ("http://archive.example.com", False),
+        ("https://localhost", False),
+        ("https://acervo", False),
+        ("https://acervo.local", False),
+        ("https://10.0.0.7", False),
+        ("https://[::1]:8000", False),
+        ("nonsense", False),
+    ],
+)
+def test_only_https_to_a_public_host_is_a_public_address(address: str, is_public: bool) -> None:
+    assert is_public_address(address) is is_public
