@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('acervo', '0006_chat_imports'),
+        ('acervo', '0009_sendings'),
     ]
 
     operations = [
