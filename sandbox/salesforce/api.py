@@ -120,7 +120,14 @@ def upsert_many(org: Org, call: Call) -> Answer:
             record = org.write(name, known.id if known else None, values)
             results.append({"id": record.id, "success": True, "created": known is None, "errors": []})
         except Refusal as refusal:
-            error = {"statusCode": refusal.code, "message": refusal.message, "fields": refusal.fields}
+            error: dict[str, Any] = {
+                "statusCode": refusal.code,
+                "message": refusal.message,
+                "fields": refusal.fields,
+            }
+            if refusal.matches:
+                found = [{"record": {"attributes": {"type": name}, "Id": one}} for one in refusal.matches]
+                error["duplicateResut"] = {"matchResults": [{"matchRecords": found}]}
             results.append({"success": False, "errors": [error]})
     return 200, results
 

@@ -19,6 +19,9 @@ _DESCRIBED = {
 class Refusal(Exception):
     """Salesforce says no."""
 
+    matches: Sequence[str] = ()
+    """Ids of the records a duplicate rule found."""
+
     def __init__(self, status: int, code: str, message: str, fields: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status

@@ -90,6 +90,8 @@ class Org:
         self.tokens_given = 0
         self.refuses_access = False
         self.joins_search_terms = True
+        self.refuses_duplicates = False
+        """Whether a duplicate rule stops a new contact with the name of another."""
         self.away_until = 0.0
         self.objects: dict[str, dict[str, FieldDef]] = {
             name: dict(fields) for name, fields in STANDARD.items()
@@ -201,6 +203,8 @@ class Org:
             if object_name == "Contact" and not is_system and not checked.get("LastName"):
                 message = "Required fields are missing: [LastName]"
                 raise Refusal(400, "REQUIRED_FIELD_MISSING", message, ["LastName"])
+            if object_name == "Contact" and not is_system:
+                self._keep_duplicates_out(checked)
             record = Record(self._new_id(object_name), object_name)
             self.records[object_name][record.id] = record
         else:
@@ -261,6 +265,14 @@ class Org:
             ):
                 message = f"duplicate value found: duplicates value on record with id: {pair[1]}"
                 raise Refusal(400, "DUPLICATE_VALUE", message)
+
+    def _keep_duplicates_out(self, values: Mapping[str, Any]) -> None:
+        name = values.get("LastName")
+        found = [one.id for one in self.live_of("Contact") if one.values.get("LastName") == name]
+        if self.refuses_duplicates and found:
+            refusal = Refusal(400, "DUPLICATES_DETECTED", "Use one of these records?")
+            refusal.matches = found
+            raise refusal
 
     def _holder(self, object_name: str, name: str, value: Any) -> Record | None:
         held = self._held.get((object_name, name, str(value).lower()), ())

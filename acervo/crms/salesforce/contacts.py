@@ -41,7 +41,10 @@ async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordR
     A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
     row = await _live(api, record_id(known)) if known else await _stamped(api, draft)
     if row is None:
-        return records.ref("contact", await _create(api, draft))
+        try:
+            return records.ref("contact", await _create(api, draft))
+        except CrmError as error:
+            row = await _meant(api, error, draft)
     if changes := {**_gaps(row, draft), **_roll_ups(row, draft)}:
         await api.update("Contact", str(row["Id"]), changes)
     return records.ref("contact", str(row["Id"]))
@@ -114,6 +117,18 @@ async def _create(api: Api, draft: ContactDraft) -> str:
     if isinstance(outcome, CrmError):
         raise outcome
     return str(outcome["id"])
+
+
+async def _meant(api: Api, error: CrmError, draft: ContactDraft) -> Json:
+    """The contact a duplicate rule says is there already, if the number is its own: the search index did not know
+    it yet. Raises the refusal where it is somebody else, as far as we can tell."""
+    if error.kind is not CrmErrorKind.CONFLICT or not error.existing_id:
+        raise error
+    row = await _live(api, error.existing_id)
+    is_theirs = draft.phone and (row.get(PHONE_KEY) in forms(draft.phone) or _field_holding(row, draft.phone))
+    if not is_theirs:
+        raise error
+    return row
 
 
 def _terms(phone: str) -> Sequence[str]:

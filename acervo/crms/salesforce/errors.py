@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ QUOTA_WAIT_S = 3600.0
 
 _CODE_WORD = re.compile(r"^[A-Z][A-Z0-9_]{2,60}$")
 _OUR_FIELDS = re.compile(r"\b(?:WA_)?[A-Z][A-Za-z0-9_]*__c\b")
+_MATCHED_ID = re.compile(r'"Id": "([A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?)"')
 _EXISTING_ID = re.compile(r"record with id:\s*([A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?)\b")
 
 _BY_CODE: Mapping[str, tuple[CrmErrorKind, str]] = {
@@ -106,14 +108,14 @@ def _error(entries: Sequence[Mapping[str, Any]], status: int) -> CrmError:
     if kind is CrmErrorKind.QUOTA_EXHAUSTED and "Concurrent" in _messages(entries):
         kind, words = CrmErrorKind.RATE_LIMITED, "Salesforce is doing too much for this account just now"
     fields = ", ".join(dict.fromkeys(_fields(entries)))
-    existing = _EXISTING_ID.search(_messages(entries)) if kind is CrmErrorKind.CONFLICT else None
+    existing = _existing(entries) if kind is CrmErrorKind.CONFLICT else None
     return CrmError(
         kind,
         f"{words} ({fields})" if fields else words,
         status=status,
         vendor_code=" ".join(codes) or None,
         retry_after_s=_WAIT_S.get(kind),
-        existing_id=existing[1] if existing else None,
+        existing_id=existing,
     )
 
 
@@ -136,6 +138,19 @@ def _fields(entries: Iterable[Mapping[str, Any]]) -> Iterable[str]:
         named = entry.get("fields")
         words = [str(name) for name in named] if isinstance(named, list) else []
         yield from _OUR_FIELDS.findall(" ".join([*words, str(entry.get("message", ""))])[:20_000])
+
+
+def _existing(entries: Sequence[Mapping[str, Any]]) -> str | None:
+    """The one record a unique value, or a duplicate rule, says is there already."""
+    if named := _EXISTING_ID.search(_messages(entries)):
+        return named[1]
+    found = {record_id for entry in entries for record_id in _MATCHED_ID.findall(json.dumps(_matches(entry)))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _matches(entry: Mapping[str, Any]) -> Any:
+    """Of a duplicate rule; the name in batches is misspelt by Salesforce itself."""
+    return entry.get("duplicateResult") or entry.get("duplicateResut")
 
 
 def _messages(entries: Iterable[Mapping[str, Any]]) -> str:

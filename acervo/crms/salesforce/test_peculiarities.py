@@ -354,6 +354,25 @@ async def test_a_contact_has_a_last_name_whatever_we_know(world, names, expected
     assert (values.get("FirstName"), values["LastName"]) == expected
 
 
+async def test_a_duplicate_rule_names_a_contact_and_it_is_taken_if_the_number_is_its_own(world):
+    connector = await ready(world)
+    world.org.refuses_duplicates = True
+    there = world.add_contact(last_name="Ana", phone="(11) 5555-0142")  # the index does not know it yet
+    assert not await connector.find_contacts(PHONE)
+    assert (await connector.upsert_contact(a_draft())).record_id == there
+    assert world.contacts()[there]["phone_e164"] == PHONE
+
+
+async def test_a_duplicate_rule_is_never_overridden_for_somebody_of_the_same_name(world):
+    connector = await ready(world)
+    world.org.refuses_duplicates = True
+    other = world.add_contact(last_name="Ana", phone=SECOND_PHONE)
+    with pytest.raises(CrmError) as refusal:
+        await connector.upsert_contact(a_draft())
+    assert refusal.value.kind is CrmErrorKind.CONFLICT
+    assert not world.contacts()[other].get("phone_e164")
+
+
 async def test_merges_are_followed_more_than_once(world):
     connector = await ready(world)
     first = await connector.upsert_contact(a_draft())
