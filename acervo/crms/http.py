@@ -179,17 +179,19 @@ class CrmHttp:
 async def ask_for_token(
     http: httpx.AsyncClient,
     url: str,
-    form: Mapping[str, str],
+    form: Mapping[str, str | int],
     *,
     read_error: Callable[[httpx.Response], CrmError],
     headers: Mapping[str, str] | None = None,
+    as_json: bool = False,
 ) -> AccessToken:
     """An OAuth token endpoint asked once. `read_error` also judges a 2xx answer without a token: some vendors
     refuse like that."""
     try:
         response = await http.post(
             url,
-            data=dict(form),
+            data=None if as_json else dict(form),
+            json=dict(form) if as_json else None,
             headers={"Accept": "application/json", **(headers or {})},
             timeout=REQUEST_TIMEOUT_S,
             follow_redirects=False,

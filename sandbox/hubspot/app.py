@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from sandbox.hubspot.account import Account
 from sandbox.hubspot.calls import Answer, Call, error_json
 from sandbox.hubspot.faults import Fault
 from sandbox.hubspot.records import Refusal
+from sandbox.silence import hang
 
 VERSION = "2026-03"
 Endpoint = Callable[[Account, Call], Answer]
@@ -56,10 +56,6 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
 )
 
 
-class Silence(Exception):
-    """The answer that never comes."""
-
-
 def app(account: Account, *, hang_s: float | None = 120.0) -> Starlette:
     """`hang_s`: how long a time-out fault keeps the line open; None raises `Silence` at once, for tests."""
     routes = [
@@ -75,12 +71,12 @@ def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Calla
             return refusal
         fault = account.faults.take(request.method, request.url.path)
         if fault and fault.kind == "timeout":
-            await _hang(hang_s)
+            await hang(hang_s)
         if fault and fault.kind == "status":
             return _failed(fault)
         response = await _answer(account, endpoint, request, fault)
         if fault and fault.kind == "timeout_after_commit":
-            await _hang(hang_s)
+            await hang(hang_s)
         return response
 
     return serve
@@ -142,9 +138,3 @@ def _usage(account: Account, endpoint: Endpoint) -> dict[str, str]:
         "X-HubSpot-RateLimit-Daily": str(daily.limit),
         "X-HubSpot-RateLimit-Daily-Remaining": str(daily.limit - daily.used),
     }
-
-
-async def _hang(hang_s: float | None) -> None:
-    if hang_s is None:
-        raise Silence
-    await asyncio.sleep(hang_s)

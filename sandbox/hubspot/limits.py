@@ -23,6 +23,11 @@ class Window:
             self._seen.popleft()
         return len(self._seen)
 
+    @property
+    def wait_s(self) -> float:
+        """Seconds until there is room again."""
+        return self._seen[0] + self.per_s - self._clock() if self.used >= self.limit else 0.0
+
     def admit(self) -> bool:
         used = self.used
         self.peak = max(self.peak, used + 1)

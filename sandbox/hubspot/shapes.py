@@ -6,64 +6,80 @@ import json
 import re
 from functools import lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
-_FOLDER = files("acervo.crms.hubspot") / "shapes"
-_NAMES = ("objects.json", "associations.json", "schema.json", "errors.json")
+_CALLS = "operations.json"
 
 
 class ShapeFault(AssertionError):
-    """A request or an answer that is not what `acervo/crms/hubspot/shapes` says."""
+    """A request or an answer that is not what the `shapes` of the adapter say."""
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """Checks every exchange on its way; `exchanges` counts them by operation."""
+    """Checks every exchange on its way; `exchanges` counts them by operation. `kind`: whose shapes."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, kind: str = "hubspot") -> None:
         self._inner = inner
+        self._kind = kind
         self.exchanges: dict[str, int] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        method, template, wanted, answers = _operation(request.method, request.url.path)
+        method, template, wanted, answers = _operation(self._kind, request.method, request.url.path)
         name = f"{method} {template}"
         self.exchanges[name] = self.exchanges.get(name, 0) + 1
-        _check(wanted, json.loads(request.content) if request.content else None, f"request {name}")
+        _check(
+            self._kind, wanted, json.loads(request.content) if request.content else None, f"request {name}"
+        )
         response = await self._inner.handle_async_request(request)
         content = await response.aread()
-        shape = answers[str(response.status_code)] if response.is_success else _refusal(response.status_code)
-        _check(shape, json.loads(content) if content else None, f"answer {response.status_code} {name}")
+        shape = (
+            answers[str(response.status_code)]
+            if response.is_success
+            else _refusal(self._kind, response.status_code)
+        )
+        _check(
+            self._kind,
+            shape,
+            json.loads(content) if content else None,
+            f"answer {response.status_code} {name}",
+        )
         return response
 
 
-def _operation(method: str, path: str) -> tuple[str, str, str | None, dict[str, str | None]]:
-    for known_method, template, wanted, answers in _contract()["operations"]:
+def _operation(kind: str, method: str, path: str) -> tuple[str, str, str | None, dict[str, str | None]]:
+    for known_method, template, wanted, answers in _contract(kind)["operations"]:
         if known_method == method and _pattern(template).fullmatch(path):
             return method, template, wanted, answers
     raise ShapeFault(f"{method} {re.sub(r'[0-9]+', 'n', path)} is not a call of the contract")
 
 
-def _refusal(status: int) -> str:
-    refusals = _contract()["refusals"]
+def _refusal(kind: str, status: int) -> str:
+    refusals = _contract(kind)["refusals"]
     return str(refusals.get(str(status), refusals["other"]))
 
 
-def _check(shape: str | None, body: Any, where: str) -> None:
+def _check(kind: str, shape: str | None, body: Any, where: str) -> None:
     if shape is None:
         if body is not None:
             raise ShapeFault(f"{where}: no body expected")
         return
-    error = next(iter(_validator(shape).iter_errors(body)), None)
+    error = next(iter(_validator(kind, shape).iter_errors(body)), None)
     if error:
         raise ShapeFault(f"{where}: {'/'.join(map(str, error.absolute_path))}: {error.message[:300]}")
 
 
 @lru_cache
-def _contract() -> Any:
-    return json.loads((_FOLDER / "operations.json").read_text("utf-8"))
+def _contract(kind: str) -> Any:
+    return json.loads((_folder(kind) / _CALLS).read_text("utf-8"))
+
+
+def _folder(kind: str) -> Traversable:
+    return files(f"acervo.crms.{kind}") / "shapes"
 
 
 @lru_cache
@@ -72,9 +88,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 @lru_cache
-def _validator(shape: str) -> Any:
+def _validator(kind: str, shape: str) -> Any:
     shapes = (
-        (name, Resource.from_contents(json.loads((_FOLDER / name).read_text("utf-8")))) for name in _NAMES
+        (path.name, Resource.from_contents(json.loads(path.read_text("utf-8"))))
+        for path in _folder(kind).iterdir()
+        if path.name != _CALLS
     )
     registry: Registry[Any] = Registry().with_resources(shapes)
     return Draft202012Validator({"$ref": shape}, registry=registry)

@@ -7,9 +7,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from acervo.crms import card
 from acervo.crms.contract import CrmError, CrmErrorKind, EraseResult, MediaLink, RecordState, WriteResult
 from acervo.crms.fields import moment
-from acervo.crms.hubspot import card, contacts
+from acervo.crms.hubspot import contacts
 from acervo.crms.hubspot.api import Api
 from acervo.crms.hubspot.records import Records, properties_of
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from acervo.crms import CRMS, get
+from acervo.crms import CRMS, card, get
 from acervo.crms.conformance import PHONE, SECOND_PHONE, a_draft, an_item
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind, RecordRef
 from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, drifted
-from acervo.crms.hubspot import card
 from acervo.crms.hubspot.adapter import HubSpot
 from acervo.crms.hubspot.errors import read_error
 from acervo.crms.hubspot.test_hubspot import HubSpotWorld

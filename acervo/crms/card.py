@@ -1,4 +1,5 @@
-"""A file as the html of a note, and what such a note still says when it is read back."""
+"""A file as the html of a note, for CRMs where it has no record of its own; and what such a note still says when it
+is read back."""
 
 from __future__ import annotations
 
@@ -11,14 +12,18 @@ from acervo.crms.contract import MediaLink
 from acervo.crms.fields import CHOICE_LABELS, MEDIA_FIELDS, choice_label, cut, written
 
 BODY_LIMIT = 65_536
+"""HubSpot's; others say theirs."""
 MAX_TEXT = 30_000
 _MARKER = re.compile(r"wa-media:([0-9A-HJKMNP-TV-Z]{26})")
+_END = re.compile(r"<p[^>]*>\s*wa-media:([0-9A-HJKMNP-TV-Z]{26})\s*</p>")
+"""Of one card: a paragraph of its own, which no text of a stranger can make, since that is escaped."""
+_START = re.compile(r"<p[^>]*>\s*<strong")
 _LISTED = tuple(field for field in MEDIA_FIELDS if field.name not in {"media_id", "title", "url"})
 _NAMES = {label: field.name for field in _LISTED for label in (field.en, field.pt, field.es)}
 _CHOICES = {label: choice for choice, labels in CHOICE_LABELS.items() for label in labels}
 
 
-def render(item: MediaLink, language: str) -> str:
+def render(item: MediaLink, language: str, *, limit: int = BODY_LIMIT) -> str:
     """Everything is escaped: names and transcripts come from strangers. The marker at the end is our key."""
     values = written(item, max_text=MAX_TEXT)
     lines = "".join(
@@ -28,17 +33,29 @@ def render(item: MediaLink, language: str) -> str:
     )
     link = f'<a href="{escape(values["url"])}">{_text(values["title"])}</a>'
     body = f"<p><strong>{link}</strong></p><ul>{lines}</ul><p>wa-media:{item.media_id}</p>"
-    if len(body) <= BODY_LIMIT:
+    if len(body) <= limit:
         return body
     # Escaping can make a text up to six times longer; the full transcript is behind the link.
     shorter = cut(item.transcript or "", len(item.transcript or "") // 2)
-    return render(replace(item, transcript=shorter), language)
+    return render(replace(item, transcript=shorter), language, limit=limit)
 
 
 def marker(body: str) -> str | None:
     """Whose note this is: the id of our file, or None for a note of somebody else."""
     found = _MARKER.findall(body)
     return found[-1] if found else None
+
+
+def cards(body: str) -> dict[str, str]:
+    """The cards of a note that holds several: our file ids to the html of each. What is left of a card whose marker
+    somebody removed is nobody's."""
+    found: dict[str, str] = {}
+    start = 0
+    for end in _END.finditer(body):
+        begun = [one.start() for one in _START.finditer(body, start, end.start())]
+        found[end[1]] = body[begun[-1] if begun else start : end.end()]
+        start = end.end()
+    return found
 
 
 def read(body: str) -> dict[str, str | None]:
@@ -58,7 +75,7 @@ def read(body: str) -> dict[str, str | None]:
 
 
 class _Reader(HTMLParser):
-    """First link and list lines; HubSpot's editor may wrap them in elements of its own."""
+    """First link and list lines; the CRM's editor may wrap them in elements of its own."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -1,0 +1,135 @@
+"""One Zendesk account as a Connector: each method says which file does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from acervo.crms.contract import (
+    AccountInfo,
+    Capabilities,
+    ContactDraft,
+    ContactMatch,
+    CrmCredentials,
+    CrmError,
+    CrmErrorKind,
+    EraseResult,
+    MediaLink,
+    RecordRef,
+    RecordState,
+    RelatedRef,
+    SchemaReport,
+    WriteResult,
+)
+from acervo.crms.pace import Pace
+from acervo.crms.zendesk import access, contacts, media, notes, schema, tickets
+from acervo.crms.zendesk.api import ZENDESK_API_VERSION, Api
+from acervo.crms.zendesk.records import Records
+
+_RELATES_TO = ("contact", "ticket")
+
+
+class Zendesk:
+    """Built from an OAuth client (`client_id`, and its secret as `secret`) or an old API token (`email`, and the token
+    as `secret`), and what `ensure_schema` reported as options: `model`, `per_minute`; `subdomain` names the account,
+    `language` is that of the labels it makes."""
+
+    kind: ClassVar[str] = "zendesk"
+    name: ClassVar[str] = "Zendesk"
+    secret_names: ClassVar[tuple[str, ...]] = ("secret",)
+
+    def __init__(
+        self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
+    ) -> None:
+        """`pace`: for tests; otherwise the one all connectors of this connection share."""
+        options = credentials.options
+        self._api = Api(credentials, http, pace)
+        self._records = Records(self._api.base_url)
+        self._language = str(options.get("language") or "en")
+        self._subdomain = str(options.get("subdomain") or urlsplit(self._api.base_url).netloc.split(".")[0])
+        self._has_api_token = access.is_api_token(credentials.secrets)
+        self._model: str | None = options.get("model")
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """Our allowance as Zendesk last told it: `minute_max`, `minute_left`."""
+        return self._api.http.usage
+
+    async def check(self) -> AccountInfo:
+        """Which account this is, so that nobody writes into the wrong one."""
+        user = await self._api.me()
+        ends_on = access.API_TOKENS_END_ON if self._has_api_token else None
+        return AccountInfo(
+            account_id=self._subdomain,
+            name=f"Zendesk {self._subdomain}",
+            url=f"{self._api.base_url}/agent",
+            api_version=ZENDESK_API_VERSION,
+            facts={"role": user.get("role"), "access_ends_on": ends_on},
+        )
+
+    async def capabilities(self) -> Capabilities:
+        return Capabilities(
+            await self._known_model(),  # type: ignore[arg-type]  # one of the two
+            relates_to=_RELATES_TO,
+            max_text=media.MAX_TEXT,
+        )
+
+    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run)
+        if not dry_run:
+            self._model = report.options["model"]
+        return report
+
+    async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
+        return await contacts.find(self._api, self._records, phone)
+
+    async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
+        return await contacts.upsert(self._api, self._records, draft, known)
+
+    async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
+        """Never raises for what Zendesk answers: what stopped everything is every item's error."""
+        try:
+            is_object = await self._known_model() == "object"
+        except CrmError as error:
+            return [WriteResult(item.media_id, error=error) for item in items]
+        if is_object:
+            return await media.upsert(self._api, self._records, items)
+        return await notes.upsert(self._api, self._records, self._language, items)
+
+    async def read_media(self, items: Sequence[MediaLink]) -> Sequence[RecordState]:
+        if await self._known_model() == "object":
+            return await media.read(self._api, self._records, items)
+        return await notes.read(self._api, self._records, items)
+
+    async def link(self, media: RecordRef, to: Sequence[RecordRef]) -> None:
+        """Agents see the file in the thread of the ticket; a record also names the ticket tied last."""
+        for ref in to:
+            if ref.object_type != "ticket":
+                raise CrmError(CrmErrorKind.UNSUPPORTED, f"Zendesk has no place for a {ref.object_type} here")
+        for ref in to:
+            if media.object_type == "media":
+                media_id, values = await _tie(self._api, media.record_id, ref.record_id)
+            else:
+                media_id = media.record_id.partition("/")[2]
+                values = await notes.values_of(self._api, media)
+            await tickets.point_to(self._api, ref.record_id, values, media_id, self._language)
+
+    async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
+        return await tickets.related(self._api, self._records, contact.record_id)
+
+    async def erase_media(self, media: RecordRef) -> EraseResult:
+        if media.object_type == "note":
+            return await notes.erase(self._api, media)
+        return await _erase_record(self._api, media.record_id)
+
+    async def _known_model(self) -> str:
+        if self._model is None:
+            self._model = "object" if await schema.has_room(self._api) else "activity"
+        return self._model
+
+
+_erase_record, _tie = media.erase, media.tie
+"""`media` names an argument in the methods of the contract."""

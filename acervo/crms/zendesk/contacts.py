@@ -1,0 +1,211 @@
+"""The person in Zendesk, an end user: found loosely, verified strictly, stamped with our key, only ever completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment
+from acervo.crms.phones import forms, is_same_line, local_forms
+from acervo.crms.zendesk.api import Api, Json
+from acervo.crms.zendesk.records import Records
+
+PHONE_PREFIX, PERSON_PREFIX = "wa:", "wa-person:"
+"""What our `external_id` begins with. A user has only one: somebody else's is left alone, and then our field
+`wa_phone_e164` is the stamp."""
+PHONE_FIELD = "wa_phone_e164"
+_NAMELESS = "WhatsApp"
+
+
+async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]:
+    """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and libphonenumber
+    confirms. The index lags by minutes: what it says is read again from the users themselves."""
+    keys = [PHONE_PREFIX + form for form in forms(phone)]
+    if stamped := [row for row in await api.users_by_external_id(keys) if _is_live(row)]:
+        return [_match(records, row, "external_id") for row in stamped]
+    return [_match(records, row, where) for row, where in await _verified(api, phone)]
+
+
+async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
+    """Completes the known user, or the one already stamped with our key, or creates one. A known user that is
+    deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
+    if known:
+        row = await _living(api, known.record_id, draft.phone)
+    else:
+        row = await _stamped(api, draft) or await _create(api, draft)
+    await _complete(api, row, draft)
+    return records.ref("contact", str(row["id"]))
+
+
+async def survivor(api: Api, user_id: str) -> str:
+    """The id under which a user lives on after merges. Raises NOT_FOUND for a deleted one."""
+    return str((await _living(api, user_id, None))["id"])
+
+
+async def _living(api: Api, user_id: str, phone: str | None) -> Json:
+    try:
+        row = await api.user(user_id)
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.NOT_FOUND:
+            raise
+        gone, _ = await api.users([user_id], with_deleted=True)
+        row = gone[0] if gone else {}
+    if _is_live(row):
+        return row
+    if phone := phone or _phone_of(row):
+        heir = await _heir(api, phone)
+        if heir and str(heir["id"]) != user_id:
+            return heir
+    raise CrmError(CrmErrorKind.NOT_FOUND, "the user was deleted in Zendesk", status=404)
+
+
+async def _heir(api: Api, phone: str) -> Json | None:
+    """Nothing in Zendesk says into whom a user was merged; but the number goes along, as a second one (Zendesk's
+    table of merge results, 2026-11). Where several have it, nobody is guessed."""
+    keys = [PHONE_PREFIX + form for form in forms(phone)]
+    rows = [row for row in await api.users_by_external_id(keys) if _is_live(row)]
+    rows = rows or [row for row, _ in await _verified(api, phone)]
+    return rows[0] if len(rows) == 1 else None
+
+
+async def _verified(api: Api, phone: str) -> list[tuple[Json, str]]:
+    """Users that really have this number, and where it stands."""
+    hits = [str(row["id"]) for row in await api.search_users(loose_search(phone))]
+    if not hits:
+        return []
+    rows, identities = await api.users(hits)
+    numbers: dict[str, list[str]] = {}
+    for identity in identities:
+        if identity.get("type") == "phone_number":
+            numbers.setdefault(str(identity.get("user_id")), []).append(str(identity.get("value")))
+    customers = [row for row in rows if _is_live(row) and row.get("role") == "end-user"]
+    found = ((row, _where(row, numbers.get(str(row["id"]), ()), phone)) for row in customers)
+    return [(row, where) for row, where in found if where]
+
+
+def loose_search(phone: str) -> str:
+    """One query for all ways to write a number: a star before digits finds it in any format (Zendesk's guide for
+    callers, 2026-11). The digits are those that all forms of the line end with, so Brazil's ninth and Mexico's old 1
+    do not matter; who else has that ending is found too, and refused by libphonenumber."""
+    from_the_end = zip(*(reversed(form) for form in local_forms(phone)), strict=False)
+    shared = [digits[0] for digits in takewhile(lambda digits: len(set(digits)) == 1, from_the_end)]
+    return f"role:end-user phone:*{''.join(reversed(shared))}"
+
+
+def _where(row: Json, numbers: Sequence[str], phone: str) -> str | None:
+    if is_same_line(_fields(row).get(PHONE_FIELD), phone):
+        return PHONE_FIELD
+    if is_same_line(row.get("phone"), phone):
+        return "phone"
+    return "phone_number" if any(is_same_line(number, phone) for number in numbers) else None
+
+
+def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+    return ContactMatch(
+        ref=records.ref("contact", str(row["id"])),
+        name=row.get("name") or None,
+        matched_on=matched_on,
+        is_stamped=bool(_fields(row).get(PHONE_FIELD)) or _key(row).startswith(PHONE_PREFIX),
+    )
+
+
+async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
+    keys = [PHONE_PREFIX + form for form in forms(draft.phone)] if draft.phone else []
+    rows = await api.users_by_external_id([*keys, PERSON_PREFIX + draft.person_id])
+    live = [row for row in rows if _is_live(row)]
+    return next((row for row in live if _key(row) in keys), live[0] if live else None)
+
+
+async def _create(api: Api, draft: ContactDraft) -> Json:
+    """By our key, so that a lost answer makes no second user. No e-mail address: Zendesk has nothing to verify."""
+    return await api.create_or_update_user(
+        {
+            "role": "end-user",
+            "skip_verify_email": True,
+            "name": _name(draft) or _nameless(draft),
+            "external_id": _own_key(draft),
+            **({"phone": draft.phone} if draft.phone else {}),
+            "user_fields": {**_stamps({}, draft), **_roll_ups({}, draft)},
+        }
+    )
+
+
+async def _complete(api: Api, row: Json, draft: ContactDraft) -> None:
+    """Writes what is missing or newer, in one call, or none when nothing is: Zendesk takes about five changes of
+    a user a minute."""
+    changes = _gaps(row, draft)
+    fields = {**_stamps(_fields(row), draft), **_roll_ups(_fields(row), draft)}
+    if fields:
+        changes["user_fields"] = fields
+    if not changes:
+        return
+    user_id = str(row["id"])
+    try:
+        await api.update_user(user_id, changes)
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.CONFLICT or changes.pop("external_id", None) is None:
+            raise
+        if changes:  # our key is another user's: somebody chose this one all the same, and we remember it
+            await api.update_user(user_id, changes)
+
+
+def _gaps(row: Json, draft: ContactDraft) -> dict[str, Any]:
+    gaps: dict[str, Any] = {}
+    name = _name(draft)
+    if name and row.get("name") in {None, "", _nameless(draft)}:
+        gaps["name"] = name
+    if draft.phone and not row.get("phone"):
+        gaps["phone"] = draft.phone
+    key = _key(row)
+    if not key or (key.startswith(PERSON_PREFIX) and draft.phone):
+        gaps["external_id"] = _own_key(draft)
+    return gaps
+
+
+def _stamps(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
+    stamps = {PHONE_FIELD: draft.phone, "wa_person_id": None if draft.phone else draft.person_id}
+    return {name: value for name, value in stamps.items() if value and not fields.get(name)}
+
+
+def _roll_ups(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
+    now = {
+        "wa_last_media_url": draft.last_media_url,
+        "wa_last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "wa_media_count": draft.media_count,
+        "wa_consent": draft.consent,
+    }
+    return {name: value for name, value in now.items() if value is not None and value != fields.get(name)}
+
+
+def _own_key(draft: ContactDraft) -> str:
+    return PHONE_PREFIX + draft.phone if draft.phone else PERSON_PREFIX + draft.person_id
+
+
+def _name(draft: ContactDraft) -> str:
+    return " ".join(part for part in (draft.first_name, draft.last_name) if part)
+
+
+def _nameless(draft: ContactDraft) -> str:
+    """A user must have a name. This one is ours to change once we know better."""
+    return draft.phone or f"{_NAMELESS} {draft.person_id[-6:]}"
+
+
+def _phone_of(row: Json) -> str | None:
+    """The number we stamped on somebody."""
+    stamped = str(_fields(row).get(PHONE_FIELD) or "") or _key(row).removeprefix(PHONE_PREFIX)
+    return stamped if stamped.startswith("+") and stamped[1:].isdigit() else None
+
+
+def _is_live(row: Json) -> bool:
+    return bool(row.get("id")) and row.get("active", True) is not False
+
+
+def _key(row: Json) -> str:
+    return str(row.get("external_id") or "")
+
+
+def _fields(row: Json) -> Mapping[str, Any]:
+    fields = row.get("user_fields")
+    return fields if isinstance(fields, dict) else {}

@@ -1,0 +1,193 @@
+"""Files as records of our own Zendesk object: upsert by our id, many in a job, read back, erase."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from acervo.crms.contract import (
+    CrmError,
+    CrmErrorKind,
+    EraseResult,
+    MediaLink,
+    RecordRef,
+    RecordState,
+    WriteResult,
+)
+from acervo.crms.fields import MEDIA_FIELDS, canonical, written
+from acervo.crms.zendesk import contacts
+from acervo.crms.zendesk.api import Api, Json
+from acervo.crms.zendesk.records import Records
+from acervo.crms.zendesk.schema import CONTACT, KEY, NAMES, RECEIVED_ON, TICKET, TITLE, option
+
+FEW = 3
+"""Up to so many are written one by one: a job costs a call to start it, one or more to ask, and one to read."""
+FIRST_LOOK_S, LONGEST_LOOK_S, JOB_PATIENCE_S = 1.0, 8.0, 45.0
+_AGAIN_S = 60.0
+MAX_TEXT = 30_000
+"""What a `textarea` takes is not documented (2026-11); this much is safe."""
+ERASED = "—"
+_TYPES = {one.name: one.type for one in MEDIA_FIELDS}
+_FINISHED = frozenset({"completed", "failed", "killed"})
+
+
+async def upsert(api: Api, records: Records, items: Sequence[MediaLink]) -> list[WriteResult]:
+    distinct = list({item.media_id: item for item in items}.values())
+    results = await (_write_job(api, records, distinct) if len(distinct) > FEW else _none())
+    for item in distinct:
+        if item.media_id not in results:
+            results[item.media_id] = await _write(api, records, item)
+    return [results[item.media_id] for item in items]
+
+
+async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[RecordState]:
+    """By our key; where that finds nothing, by the id we knew: a person may have emptied the key."""
+    found = await api.records("external_ids", [item.media_id for item in items])
+    rows = {str(row.get(KEY)): row for row in found}
+    lost = {item.known_ref.record_id: item for item in items if item.media_id not in rows and item.known_ref}
+    for row in await api.records("ids", list(lost)):
+        rows[lost[str(row["id"])].media_id] = row
+    return [_state(records, item.media_id, rows.get(item.media_id)) for item in items]
+
+
+async def erase(api: Api, record_id: str) -> EraseResult:
+    """Emptied first: whatever follows the changes of records in that account then follows this one too."""
+    blank: dict[str, Any] = dict.fromkeys([*NAMES.values(), RECEIVED_ON])
+    try:
+        await api.update_record(record_id, {TITLE: ERASED, "custom_object_fields": blank})
+        await api.delete_record(record_id)
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.NOT_FOUND:
+            raise
+    return EraseResult("done")
+
+
+async def tie(api: Api, record_id: str, ticket_id: str) -> tuple[str, Mapping[str, str | None]]:
+    """The record names the ticket. What it is the record of, and what it says."""
+    row = await api.record(record_id)
+    state = _state(Records(""), str(row.get(KEY) or ""), row)
+    held = row.get("custom_object_fields")
+    if not isinstance(held, dict) or str(held.get(TICKET)) != ticket_id:
+        await api.update_record(record_id, {"custom_object_fields": {TICKET: ticket_id}})
+    return state.media_id, state.values
+
+
+async def _none() -> dict[str, WriteResult]:
+    return {}
+
+
+async def _write_job(api: Api, records: Records, items: Sequence[MediaLink]) -> dict[str, WriteResult]:
+    """What a job wrote. What it refused is left out, to be tried alone: that says exactly why. The shape of a
+    job's results is not written down well, so what they do not call a fault is believed when it is there."""
+    try:
+        job = await api.start_upserts([{KEY: item.media_id, **_record(item)} for item in items])
+        job = await _finished(api, job)
+        faulty = _faulty(job, items)
+        rows = await api.records("external_ids", [item.media_id for item in items])
+    except CrmError as error:
+        return {item.media_id: WriteResult(item.media_id, error=error) for item in items}
+    there = {str(row.get(KEY)): row for row in rows}
+    is_over = str(job.get("status")) in _FINISHED
+    results: dict[str, WriteResult] = {}
+    for item in items:
+        if item.media_id in there and item.media_id not in faulty and is_over:
+            results[item.media_id] = _result(records, item, there[item.media_id])
+        elif not is_over:
+            slow = CrmError(
+                CrmErrorKind.UNAVAILABLE, "Zendesk has not finished the batch yet", retry_after_s=_AGAIN_S
+            )
+            results[item.media_id] = WriteResult(item.media_id, error=slow)
+    return results
+
+
+async def _finished(api: Api, job: Json) -> Json:
+    """The job when it is over, or as it is when our patience is."""
+    until = api.now() + JOB_PATIENCE_S
+    wait_s = FIRST_LOOK_S
+    while str(job.get("status")) not in _FINISHED and api.now() + wait_s < until:
+        await api.rest(wait_s)
+        wait_s = min(wait_s * 2, LONGEST_LOOK_S)
+        job = await api.job(str(job["id"]))
+    return job
+
+
+def _faulty(job: Json, items: Sequence[MediaLink]) -> Collection[str]:
+    if job.get("status") in {"failed", "killed"}:
+        return {item.media_id for item in items}
+    faulty: set[str] = set()
+    results = job.get("results")
+    for place, result in enumerate(results if isinstance(results, list) else ()):
+        if not isinstance(result, dict) or not _is_fault(result):
+            continue
+        index = result.get("index", place)
+        if isinstance(index, int) and 0 <= index < len(items):
+            faulty.add(items[index].media_id)
+    return faulty
+
+
+def _is_fault(result: Mapping[str, Any]) -> bool:
+    says_so = bool(result.get("error") or result.get("errors")) or result.get("success") is False
+    return says_so or str(result.get("status", "")).lower() in {"error", "failed"}
+
+
+async def _write(api: Api, records: Records, item: MediaLink) -> WriteResult:
+    try:
+        return _result(records, item, await api.upsert_record(item.media_id, _record(item)))
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.VALIDATION or item.contact is None:
+            return WriteResult(item.media_id, error=error)
+        return await _write_to_survivor(api, records, item, item.contact, error)
+
+
+async def _write_to_survivor(
+    api: Api, records: Records, item: MediaLink, contact: RecordRef, refusal: CrmError
+) -> WriteResult:
+    """The contact may have been merged away, or deleted, since we learnt its id."""
+    try:
+        lives_on_as = await contacts.survivor(api, contact.record_id)
+        if lives_on_as == contact.record_id:
+            return WriteResult(item.media_id, error=refusal)
+        moved = replace(item, contact=RecordRef("contact", lives_on_as))
+        return _result(records, item, await api.upsert_record(item.media_id, _record(moved)))
+    except CrmError as error:
+        return WriteResult(item.media_id, error=error)
+
+
+def _record(item: MediaLink) -> dict[str, Any]:
+    """Everything, each time: what is empty now is emptied there too."""
+    values = written(item, max_text=MAX_TEXT)
+    fields: dict[str, Any] = {NAMES[name]: _stored(name, values[name]) for name in NAMES}
+    fields[RECEIVED_ON] = values["received_at"][:10]
+    if item.contact:
+        fields[CONTACT] = item.contact.record_id
+    return {TITLE: values["title"], "custom_object_fields": fields}
+
+
+def _stored(name: str, value: str) -> str | int | None:
+    if not value:
+        return None
+    if _TYPES[name] == "number":
+        return int(value)
+    return option(name, value) if _TYPES[name] == "choice" else value
+
+
+def _shown(name: str, value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    return str(value).removeprefix(option(name, "")) if _TYPES[name] == "choice" else str(value)
+
+
+def _result(records: Records, item: MediaLink, row: Json) -> WriteResult:
+    is_new = item.known_ref is None and row.get("created_at") == row.get("updated_at")
+    return WriteResult(item.media_id, ref=records.ref("media", str(row["id"])), created=is_new)
+
+
+def _state(records: Records, media_id: str, row: Json | None) -> RecordState:
+    if row is None:
+        return RecordState(media_id, ref=None, copies=0)
+    fields = row.get("custom_object_fields")
+    held: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
+    values = {name: _shown(name, held.get(theirs)) for name, theirs in NAMES.items()}
+    values |= {"media_id": row.get(KEY) or None, "title": row.get(TITLE) or None}
+    return RecordState(media_id, ref=records.ref("media", str(row["id"])), values=canonical(values))

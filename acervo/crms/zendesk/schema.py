@@ -1,0 +1,187 @@
+"""Our fields and our object in a Zendesk account: made once, compared ever after, never changed under a person."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, Field, choice_label
+from acervo.crms.zendesk.api import MEDIA_OBJECT, SMALLEST_PLAN_PER_MINUTE, Api, Json
+
+OBJECT_LABEL = "WhatsApp media"
+KEY, TITLE = "external_id", "name"
+"""Zendesk has these two on every record: our id and the title go there, and need no fields."""
+NAMES = {
+    one.name: "media_url" if one.name == "url" else one.name
+    for one in MEDIA_FIELDS
+    if one.name not in {"media_id", "title"}
+}
+"""Our other media fields under their keys on the object."""
+RECEIVED_ON, CONTACT, TICKET = "received_on", "contact", "ticket"
+
+_TYPES = {
+    "text": "text",
+    "long_text": "textarea",
+    "number": "integer",
+    "moment": "text",  # there is no type with a time of day; ISO 8601 in UTC sorts as text
+    "choice": "dropdown",
+}
+_THEIR_OWN = (
+    (Field(RECEIVED_ON, "text", "Received on", "Recebido em", "Recibido el"), {"type": "date"}),
+    (
+        Field(CONTACT, "text", "Contact", "Contato", "Contacto"),
+        {"type": "lookup", "relationship_target_type": "zen:user"},
+    ),
+    (
+        Field(TICKET, "text", "Ticket", "Ticket", "Ticket"),
+        {"type": "lookup", "relationship_target_type": "zen:ticket"},
+    ),
+)
+"""What only Zendesk has: a day to filter by, and lookups, which cannot be pointed elsewhere later."""
+
+
+@dataclass
+class _Findings:
+    """What a run met, collected as it goes."""
+
+    created: list[str] = field(default_factory=list)
+    existing: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+
+async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
+    """Fields of people first, then the media object, or the news that this plan has no room for it."""
+    await api.me()
+    findings = _Findings()
+    people = [(f"contact.{one['key']}", one) for one in map(_user_field(language), CONTACT_FIELDS)]
+    await _ensure(people, await api.user_fields(), api.create_user_field, findings, dry_run=dry_run)
+    has_object = await _ensure_object(api, findings, dry_run=dry_run)
+    if has_object:
+        wanted = [(f"media.{one['key']}", one) for one in media_definitions(language)]
+        there = [] if MEDIA_OBJECT in findings.created and dry_run else await api.media_fields()
+        await _ensure(wanted, there, api.create_media_field, findings, dry_run=dry_run)
+    return SchemaReport(
+        created=tuple(findings.created),
+        existing=tuple(findings.existing),
+        conflicts=tuple(findings.conflicts),
+        options={
+            "model": "object" if has_object else "activity",
+            "per_minute": api.http.usage.get("minute_max", SMALLEST_PLAN_PER_MINUTE),
+        },
+    )
+
+
+async def has_room(api: Api) -> bool:
+    """Whether our object is there, or could be made. False where the plan has no custom objects, or they are
+    all used for something else."""
+    try:
+        if await api.media_object() is not None:
+            return True
+        limit = await api.object_limit()
+    except CrmError as error:
+        if error.kind in {CrmErrorKind.FORBIDDEN, CrmErrorKind.NOT_FOUND}:
+            return False
+        raise
+    count, most = limit.get("count"), limit.get("limit")
+    return not (isinstance(count, int) and isinstance(most, int) and count >= most)
+
+
+async def _ensure_object(api: Api, findings: _Findings, *, dry_run: bool) -> bool:
+    if not await has_room(api):
+        return False
+    if await api.media_object() is not None:
+        findings.existing.append(MEDIA_OBJECT)
+        return True
+    is_new = dry_run or await _unless_there(api.create_media_object(object_definition()))
+    (findings.created if is_new else findings.existing).append(MEDIA_OBJECT)
+    return True
+
+
+async def _ensure(
+    wanted: Sequence[tuple[str, dict[str, Any]]],
+    there: Sequence[Json],
+    create: Any,
+    findings: _Findings,
+    *,
+    dry_run: bool,
+) -> None:
+    by_key = {str(row.get("key")): row for row in there}
+    for name, definition in wanted:
+        row = by_key.get(definition["key"])
+        if row is None:
+            is_new = dry_run or await _unless_there(create(definition))
+            (findings.created if is_new else findings.existing).append(name)
+        else:
+            findings.existing.append(name)
+            findings.conflicts += (f"{name}: {difference}" for difference in _differences(definition, row))
+
+
+async def _unless_there(creation: Awaitable[None]) -> bool:
+    """Whether it was made now. A duplicate: somebody was faster, which is just as good."""
+    try:
+        await creation
+    except CrmError as error:
+        if error.kind is CrmErrorKind.CONFLICT:
+            return False
+        raise
+    return True
+
+
+def _differences(wanted: Json, row: Json) -> Iterable[str]:
+    if row.get("type") != wanted["type"]:
+        yield f"is {row.get('type')}, we write {wanted['type']}"
+        return
+    target = wanted.get("relationship_target_type")
+    if target != row.get("relationship_target_type") and target:
+        yield f"points to {row.get('relationship_target_type')}, we write {target}"
+    if row.get("active") is False:
+        yield "is switched off"
+    offered = {option.get("value") for option in row.get("custom_field_options") or []}
+    options = [option["value"] for option in wanted.get("custom_field_options", [])]
+    if missing := [option for option in options if option not in offered]:
+        yield f"lacks the options {', '.join(missing)}"
+
+
+def option(name: str, choice: str) -> str:
+    """A choice as Zendesk stores it. Options are tags, and a tag belongs to one field of the account."""
+    return f"wa_{name}_{choice}"
+
+
+def object_definition() -> dict[str, Any]:
+    return {
+        "key": MEDIA_OBJECT,
+        "title": OBJECT_LABEL,
+        "title_pluralized": OBJECT_LABEL,
+        "include_in_list_view": True,
+        "allows_attachments": False,
+    }
+
+
+def media_definitions(language: str) -> list[dict[str, Any]]:
+    """The fields of our object, in the order agents see them."""
+    ours = [_definition(one, NAMES[one.name], language) for one in MEDIA_FIELDS if one.name in NAMES]
+    theirs = [{"key": one.name, "title": one.label(language), **definition} for one, definition in _THEIR_OWN]
+    return ours + theirs
+
+
+def _user_field(language: str) -> Any:
+    def define(one: Field) -> dict[str, Any]:
+        definition = _definition(one, f"wa_{one.name}", language)
+        if one.type == "choice":
+            # A drop-down would put its option among the tags of all tickets of that person.
+            definition = {"key": definition["key"], "type": "text", "title": definition["title"]}
+        return definition
+
+    return define
+
+
+def _definition(one: Field, key: str, language: str) -> dict[str, Any]:
+    definition: dict[str, Any] = {"key": key, "type": _TYPES[one.type], "title": one.label(language)}
+    if one.choices:
+        definition["custom_field_options"] = [
+            {"name": choice_label(choice, language), "value": option(one.name, choice)}
+            for choice in one.choices
+        ]
+    return definition
