@@ -15,9 +15,8 @@ from acervo.crms.pace import Pace
 from acervo.crms.tokens import AccessToken
 
 log = logging.getLogger(__name__)
-logging.getLogger("httpx").setLevel(
-    logging.WARNING
-)  # below, it logs whole addresses: numbers searched for, keys
+logging.getLogger("httpx").setLevel(logging.WARNING)
+"""Its lines of lower levels quote whole addresses, and some CRMs are searched by phone number in the address."""
 
 REQUEST_TIMEOUT_S = 30.0
 HOLD_S = 25.0

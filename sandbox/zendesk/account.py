@@ -51,6 +51,8 @@ class Account:
         """Access tokens, and when they end."""
         self.token_lifetime_s = 1800.0
         self.tokens_sold = 0
+        self.away_until = 0.0
+        """Until then everything is answered with 503."""
         self.role = "admin"
         self.faults = Faults()
         self.minute = Window(per_minute, 60.0, clock)

@@ -73,6 +73,8 @@ def app(account: Account, *, hang_s: float | None = 120.0) -> Starlette:
 
 def _sell(account: Account, hang_s: float | None) -> Callable[[Request], Any]:
     async def sell(request: Request) -> Response:
+        if account.clock() < account.away_until:
+            return _away()
         fault = account.faults.take("POST", request.url.path)
         if fault and fault.kind != "status":
             await hang(hang_s)
@@ -94,6 +96,8 @@ def _sell(account: Account, hang_s: float | None) -> Callable[[Request], Any]:
 def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
         account.by_operation[endpoint.__name__] = account.by_operation.get(endpoint.__name__, 0) + 1
+        if account.clock() < account.away_until:
+            return _away()
         if not account.minute.admit():
             return _refused(account, 429, _TOO_MANY, wait_s=account.minute.wait_s)
         if not _lets_in(account, request.headers.get("authorization", "")):
@@ -153,6 +157,11 @@ def _refused(account: Account, status: int, body: dict[str, Any], *, wait_s: flo
     if status == 429:
         headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
     return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _away() -> Response:
+    body = {"error": "ServiceUnavailable", "description": "Zendesk is temporarily unavailable"}
+    return JSONResponse(body, status_code=503, headers={"Retry-After": "120"})
 
 
 def _failed(fault: Fault) -> Response:

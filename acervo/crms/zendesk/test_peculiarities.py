@@ -107,27 +107,6 @@ def test_nothing_a_vendor_repeats_in_its_message_reaches_the_error():
 # --- access ---
 
 
-async def test_a_token_that_ends_in_the_middle_is_renewed_and_nobody_notices(world):
-    connector, contact = await a_contact(world)
-    sold = world.account.tokens_sold
-    for number in range(6):
-        if number == 3:
-            world.account.tokens.clear()
-        (result,) = await connector.upsert_media([an_item(contact=contact)])
-        assert not result.error
-    assert world.account.tokens_sold == sold + 1
-
-
-async def test_many_who_need_a_new_token_buy_one(world):
-    await ready(world)
-    sold = world.account.tokens_sold
-    world.account.tokens.clear()
-    items = [an_item() for _ in range(12)]
-    results = await asyncio.gather(*(world.connector().upsert_media([item]) for item in items))
-    assert not any(result.error for (result,) in results)
-    assert world.account.tokens_sold == sold + 1
-
-
 async def test_a_token_is_replaced_before_it_ends(world):
     world.account.token_lifetime_s = 300.0
     connector = await ready(world)
@@ -227,26 +206,6 @@ async def test_a_long_wait_goes_back_to_the_job(world):
     (result,) = await connector.upsert_media([an_item()])
     assert (result.error.kind, result.error.retry_after_s) == (CrmErrorKind.RATE_LIMITED, 60)
     assert world.time.now() == before
-
-
-async def test_an_account_that_is_away_for_an_hour_gets_everything_once_afterwards(world):
-    connector, contact = await a_contact(world)
-    left = [an_item(contact=contact) for _ in range(8)]
-    wanted = [item.media_id for item in left]
-    back_at = world.time.now() + 3600
-    world.account.faults.add(Fault("status", 503, times=10_000, category="Unavailable", policy_name="300"))
-    while left:
-        results = [result for item in left for result in await connector.upsert_media([item])]
-        errors = {result.media_id: result.error for result in results if result.error}
-        assert {error.kind for error in errors.values()} <= {CrmErrorKind.UNAVAILABLE}
-        left = [item for item in left if item.media_id in errors]
-        if left:
-            assert max(error.retry_after_s for error in errors.values()) == 300
-            await world.time.sleep(300)
-        if world.time.now() >= back_at:
-            world.account.faults.clear()
-    assert world.time.now() >= back_at
-    assert all(len(world.records(media_id)) == 1 for media_id in wanted)
 
 
 async def test_we_leave_room_for_the_accounts_other_apps(world):

@@ -2,7 +2,7 @@
 
 import httpx
 
-from acervo.crms.conformance import ConnectorScenarios, World
+from acervo.crms.conformance import RenewingScenarios, World
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.tokens import OwnToken
@@ -145,6 +145,15 @@ class ZendeskWorld(World):
     def accept_token(self):
         self.account.faults.clear()
 
+    def end_token(self):
+        self.account.tokens.clear()
+
+    def tokens_given(self):
+        return self.account.tokens_sold
+
+    def be_away(self, seconds):
+        self.account.away_until = self.time.now() + seconds
+
     def fields_made(self):
         objects = self.account.objects.objects
         return (
@@ -159,12 +168,12 @@ class ZendeskWorld(World):
         return {**peaks, "jobs": (self.account.objects.most_jobs, self.account.objects.jobs_at_once)}
 
 
-class TestZendeskSuite(ConnectorScenarios):
+class TestZendeskSuite(RenewingScenarios):
     def make_world(self):
         return ZendeskWorld(self.plan)
 
 
-class TestZendeskWithoutCustomObjects(ConnectorScenarios):
+class TestZendeskWithoutCustomObjects(RenewingScenarios):
     plan = "activity"
     storm_items = 1000
     storm_batch = 50  # every write to a ticket reads it first
