@@ -435,6 +435,7 @@ ON_REVOKE: Final[Mapping[str, tuple[Words, Words]]] = {
 
 SECRETS: Final[Mapping[str, Words]] = {
     "token": _("Access token"),
+    "secret": _("Client secret or API token"),
     "app_secret": _("App secret"),
     "verify_token": _("Verify token"),
     "signing_secret": _("Signing secret"),

@@ -39,8 +39,8 @@ def base_url(credentials: CrmCredentials) -> str:
 
 
 def is_api_token(secrets: Mapping[str, str]) -> bool:
-    """Whether the secret is an old API token, which belongs to an e-mail address."""
-    return bool(secrets.get("email"))
+    """Whether the secret is an old API token, which belongs to an e-mail address. A client that came later counts."""
+    return bool(secrets.get("email")) and not secrets.get("client_id")
 
 
 def basic(secrets: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
 from acervo.crms.salesforce.auth import is_private_key, my_domain
+from acervo.crms.zendesk.access import is_subdomain
 from acervo.deliver import outbox
 from acervo.fetch import forgotten
 from acervo.govern import connections, registration
@@ -41,7 +42,7 @@ TIMEOUT_S = 30.0
 
 
 class Command(AcervoCommand):
-    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot, salesforce)."
+    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot, salesforce, zendesk)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=type(parser))
@@ -118,6 +119,7 @@ class Command(AcervoCommand):
             "--backfill-days", type=int, default=30, help="Also write files of the last days."
         )
         _add_salesforce(kinds.add_parser("salesforce", help="A Salesforce organisation."))
+        _add_zendesk(kinds.add_parser("zendesk", help="A Zendesk account."))
 
     def work(self, options: dict[str, Any]) -> None:
         made = {
@@ -128,6 +130,7 @@ class Command(AcervoCommand):
             "bird": self._bird,
             "hubspot": self._hubspot,
             "salesforce": self._salesforce,
+            "zendesk": self._zendesk,
         }[options["kind"]](options)
         data = {"id": ids.text(made.pk), "kind": made.kind, "name": made.name, "account_id": made.account_id}
         text = _("Connected %(name)s (%(id)s).") % {"name": made.name, "id": ids.text(made.pk)}
@@ -260,6 +263,43 @@ class Command(AcervoCommand):
         outbox.backfill(made, by=by_command(), days=options["backfill_days"])
         return made
 
+    def _zendesk(self, options: dict[str, Any]) -> Connection:
+        workspace, address = workspace_named(options["workspace"]), options["api_base"]
+        secrets, own = _zendesk_access(options)
+        if address:
+            connections.refuse_private(address)
+        account = wait_for(account_of("zendesk", CrmCredentials(secrets, own, address)))
+        if account.facts["role"] != "admin":
+            raise CommandError(
+                _(
+                    "This access belongs to a Zendesk user who is not an administrator: "
+                    "our fields could not be made, nor notes erased."
+                )
+            )
+        if ends_on := account.facts["access_ends_on"]:
+            self.stderr.write(
+                _("Zendesk ends all API tokens on %(day)s. Connect with an OAuth client before that day.")
+                % {"day": ends_on}
+            )
+        there = Connection.objects.filter(
+            workspace=workspace, kind="zendesk", account_id=account.account_id, removed_at=None
+        ).first()
+        if there:  # an account moves from its API token to a client
+            connections.reconnect(there, secrets, by=by_command())
+            return there
+        made = connections.connect(
+            workspace,
+            kind="zendesk",
+            name=options["name"],
+            account_id=account.account_id,
+            secrets=secrets,
+            options=own,
+            api_base=address,
+            by=by_command(),
+        )
+        outbox.backfill(made, by=by_command(), days=options["backfill_days"])
+        return made
+
 
 def _add_salesforce(salesforce: CommandParser) -> None:
     salesforce.add_argument("--domain", help="My Domain, e.g. aurora.my.salesforce.com.")
@@ -292,6 +332,32 @@ def _salesforce_access(options: dict[str, Any]) -> tuple[dict[str, str], dict[st
     if not is_private_key(key):
         raise CommandError(_("The key file holds no private key in PEM."))
     return {"client_id": options["client_id"], "client_secret": key}, {"username": options["username"]}
+
+
+def _add_zendesk(zendesk: CommandParser) -> None:
+    zendesk.add_argument("--subdomain", required=True, help="The part before .zendesk.com, e.g. aurora.")
+    zendesk.add_argument("--client-id", help="The OAuth client's identifier.")
+    zendesk.add_argument(
+        "--email", help="Instead of a client: whose API token it is. They end in April 2027."
+    )
+    zendesk.add_argument("--secret", required=True, help=f"Of the client, or the API token. {FROM_STDIN}")
+    zendesk.add_argument("--name", default="Zendesk")
+    zendesk.add_argument("--workspace")
+    zendesk.add_argument("--api-base", help="Another address of the API: a gateway or the sandbox.")
+    zendesk.add_argument("--json", action="store_true", help="Print data for machines.")
+    zendesk.add_argument("--backfill-days", type=int, default=30, help="Also write files of the last days.")
+
+
+def _zendesk_access(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Secrets, and what is no secret: which account it is."""
+    if not is_subdomain(options["subdomain"]):
+        raise CommandError(_("The subdomain is the part before .zendesk.com, for example aurora."))
+    if bool(options["client_id"]) == bool(options["email"]):
+        raise CommandError(
+            _("Give the identifier of an OAuth client, or the e-mail address of an API token.")
+        )
+    of = {name: options[name] for name in ("client_id", "email") if options[name]}
+    return {"secret": _secret(options["secret"]), **of}, {"subdomain": options["subdomain"]}
 
 
 async def who(kind: str, token: str, api_base: str | None) -> AccountInfo:
