@@ -110,12 +110,15 @@ class Zendesk:
             if ref.object_type != "ticket":
                 raise CrmError(CrmErrorKind.UNSUPPORTED, f"Zendesk has no place for a {ref.object_type} here")
         for ref in to:
-            if media.object_type == "media":
+            is_record = media.object_type == "media"
+            if is_record:
                 media_id, values = await _tie(self._api, media.record_id, ref.record_id)
             else:
                 media_id = media.record_id.partition("/")[2]
                 values = await notes.values_of(self._api, media)
-            await tickets.point_to(self._api, ref.record_id, values, media_id, self._language)
+            is_told = await tickets.point_to(self._api, ref.record_id, values, media_id, self._language)
+            if not is_told and not is_record:
+                raise CrmError(CrmErrorKind.UNSUPPORTED, "a closed ticket in Zendesk takes no notes")
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await tickets.related(self._api, self._records, contact.record_id)

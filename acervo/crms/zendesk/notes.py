@@ -20,6 +20,7 @@ from acervo.crms.contract import (
     RecordState,
     WriteResult,
 )
+from acervo.crms.fields import written
 from acervo.crms.zendesk import contacts, tickets
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records, note_parts
@@ -76,11 +77,10 @@ async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[R
     told: dict[str, Told] = {}
     wanted: dict[str, list[str]] = {}
     for item in items:
-        if item.known_ref:
-            wanted[item.media_id] = [note_parts(item.known_ref)[0]]
+        if known := _known(item):
+            wanted[item.media_id] = [note_parts(known)[0]]
         elif item.contact:
-            found = await tickets.of(api, item.contact.record_id)
-            wanted[item.media_id] = [str(ticket["id"]) for ticket in found.to_look_in]
+            wanted[item.media_id] = await _ticket_ids(api, item.contact.record_id)
     for ticket_id in dict.fromkeys(ticket_id for ids in wanted.values() for ticket_id in ids):
         if there := await _told_if_there(api, ticket_id):
             told[ticket_id] = there
@@ -147,13 +147,14 @@ class _Round:
     results: dict[str, WriteResult]
 
     async def run(self) -> None:
-        known = [item for item in self.items if item.known_ref]
         by_ticket: dict[str, list[MediaLink]] = defaultdict(list)
-        for item in known:
-            by_ticket[note_parts(item.known_ref)[0]].append(item)  # type: ignore[arg-type]  # filtered: known
+        for item in self.items:
+            known = _known(item)
+            by_ticket[note_parts(known)[0] if known else ""].append(item)
+        new = by_ticket.pop("", [])
         for ticket_id, group in by_ticket.items():
             await self._renew(ticket_id, group)
-        if new := [item for item in self.items if not item.known_ref]:
+        if new:
             await self._add(new)
 
     async def _renew(self, ticket_id: str, items: Sequence[MediaLink]) -> None:
@@ -164,7 +165,7 @@ class _Round:
             html = told.newest(item.media_id) if told else None
             if html is None:
                 self.results[item.media_id] = WriteResult(item.media_id, error=_gone())
-            elif _says(html, item, self.language):
+            elif _says(html, item):
                 self._done(item, ticket_id)
             else:
                 changed.append(item)
@@ -227,7 +228,7 @@ class _Round:
     async def _comment(self, place: Told, items: Sequence[MediaLink]) -> None:
         for comment in _comments(items, self.language):
             place.ticket = await tickets.comment(self.api, place.ticket, comment.html)
-            self._done_all(comment, place.ticket_id, is_new=not comment.items[0].known_ref)
+            self._done_all(comment, place.ticket_id, is_new=_known(comment.items[0]) is None)
 
     def _done_all(self, comment: _Comment, ticket_id: str, *, is_new: bool = True) -> None:
         for item in comment.items:
@@ -261,8 +262,34 @@ def _weight(html: str) -> int:
     return len(html.encode())
 
 
-def _says(html: str, item: MediaLink, language: str) -> bool:
-    return card.read(html) == card.read(card.render(item, language, limit=COMMENT_LIMIT))
+def _known(item: MediaLink) -> RecordRef | None:
+    """The note we wrote; a record from when the plan still had objects is not one."""
+    return item.known_ref if item.known_ref and item.known_ref.object_type == "note" else None
+
+
+def _says(html: str, item: MediaLink) -> bool:
+    expected = written(item, max_text=card.MAX_TEXT)
+    return all((value or "") == expected[name] for name, value in _values(html, item).items())
+
+
+def _values(html: str, item: MediaLink) -> dict[str, str | None]:
+    """What the card says. Spaces and line ends are Zendesk's to set: they are no difference."""
+    expected = written(item, max_text=card.MAX_TEXT)
+    said = card.read(html)
+    for name, value in said.items():
+        if value and value.split() == expected[name].split():
+            said[name] = expected[name]
+    return said
+
+
+async def _ticket_ids(api: Api, contact_id: str) -> list[str]:
+    try:
+        found = await tickets.of(api, contact_id)
+    except CrmError as error:
+        if error.kind is CrmErrorKind.NOT_FOUND:
+            return []
+        raise
+    return [str(ticket["id"]) for ticket in found.to_look_in]
 
 
 async def _told_if_there(api: Api, ticket_id: str) -> Told | None:
@@ -299,7 +326,7 @@ def _state(records: Records, item: MediaLink, looked: Sequence[Told]) -> RecordS
     for told in looked:
         if (html := told.newest(item.media_id)) is not None:
             ref = records.note(told.ticket_id, item.media_id)
-            return RecordState(item.media_id, ref=ref, values=card.read(html), copies=copies)
+            return RecordState(item.media_id, ref=ref, values=_values(html, item), copies=copies)
     return RecordState(item.media_id, ref=None, copies=0)
 
 

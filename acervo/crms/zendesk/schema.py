@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ NAMES = {
 """Our other media fields under their keys on the object."""
 RECEIVED_ON, CONTACT, TICKET = "received_on", "contact", "ticket"
 
+_TAKEN = frozenset({CrmErrorKind.CONFLICT, CrmErrorKind.VALIDATION})
+"""How a key that is taken may be refused: the code word for it is not documented."""
 _TYPES = {
     "text": "text",
     "long_text": "textarea",
@@ -56,11 +58,12 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
     await api.me()
     findings = _Findings()
     people = [(f"contact.{one['key']}", one) for one in map(_user_field(language), CONTACT_FIELDS)]
-    await _ensure(people, await api.user_fields(), api.create_user_field, findings, dry_run=dry_run)
+    await _ensure(people, api.user_fields, api.create_user_field, findings, dry_run=dry_run)
     has_object = await _ensure_object(api, findings, dry_run=dry_run)
     if has_object:
         wanted = [(f"media.{one['key']}", one) for one in media_definitions(language)]
-        there = [] if MEDIA_OBJECT in findings.created and dry_run else await api.media_fields()
+        is_there = not (dry_run and MEDIA_OBJECT in findings.created)
+        there = api.media_fields if is_there else _nothing
         await _ensure(wanted, there, api.create_media_field, findings, dry_run=dry_run)
     return SchemaReport(
         created=tuple(findings.created),
@@ -94,39 +97,54 @@ async def _ensure_object(api: Api, findings: _Findings, *, dry_run: bool) -> boo
     if await api.media_object() is not None:
         findings.existing.append(MEDIA_OBJECT)
         return True
-    is_new = dry_run or await _unless_there(api.create_media_object(object_definition()))
-    (findings.created if is_new else findings.existing).append(MEDIA_OBJECT)
+    if dry_run:
+        findings.created.append(MEDIA_OBJECT)
+        return True
+    try:
+        await api.create_media_object(object_definition())
+    except CrmError as error:
+        if error.kind not in _TAKEN or await api.media_object() is None:
+            raise
+        findings.existing.append(MEDIA_OBJECT)
+    else:
+        findings.created.append(MEDIA_OBJECT)
     return True
 
 
 async def _ensure(
     wanted: Sequence[tuple[str, dict[str, Any]]],
-    there: Sequence[Json],
-    create: Any,
+    look: Callable[[], Awaitable[Sequence[Json]]],
+    create: Callable[[Json], Awaitable[None]],
     findings: _Findings,
     *,
     dry_run: bool,
 ) -> None:
-    by_key = {str(row.get("key")): row for row in there}
+    by_key = {str(row.get("key")): row for row in await look()}
     for name, definition in wanted:
         row = by_key.get(definition["key"])
         if row is None:
-            is_new = dry_run or await _unless_there(create(definition))
+            is_new = dry_run or await _create(definition, look, create)
             (findings.created if is_new else findings.existing).append(name)
         else:
             findings.existing.append(name)
             findings.conflicts += (f"{name}: {difference}" for difference in _differences(definition, row))
 
 
-async def _unless_there(creation: Awaitable[None]) -> bool:
-    """Whether it was made now. A duplicate: somebody was faster, which is just as good."""
+async def _create(
+    definition: Json, look: Callable[[], Awaitable[Sequence[Json]]], create: Callable[[Json], Awaitable[None]]
+) -> bool:
+    """Whether it was made now. Refused because somebody was faster is just as good."""
     try:
-        await creation
+        await create(definition)
     except CrmError as error:
-        if error.kind is CrmErrorKind.CONFLICT:
-            return False
-        raise
+        if error.kind not in _TAKEN or all(row.get("key") != definition["key"] for row in await look()):
+            raise
+        return False
     return True
+
+
+async def _nothing() -> Sequence[Json]:
+    return []
 
 
 def _differences(wanted: Json, row: Json) -> Iterable[str]:

@@ -728,6 +728,49 @@ async def test_a_note_can_be_tied_to_another_ticket_once(plain_world):
     assert plain_world.records(item.media_id) == [result.ref.record_id]
 
 
+async def test_a_closed_ticket_is_named_by_a_record_and_refused_to_a_note(world, plain_world):
+    for place in (world, plain_world):
+        connector, contact = await a_contact(place)
+        for title in ("Entrega", "Troca"):
+            place.add_deal(contact.record_id, title)
+        (result,) = await connector.upsert_media([an_item(contact=contact)])
+        ref = (await connector.find_related(contact))[0].ref
+        place.account.desk.get(int(ref.record_id)).status = "closed"
+        if place is world:
+            await connector.link(result.ref, [ref])
+            assert world.media.records[result.ref.record_id].values["ticket"] == ref.record_id
+        else:
+            with pytest.raises(CrmError) as refusal:
+                await connector.link(result.ref, [ref])
+            assert refusal.value.kind is CrmErrorKind.UNSUPPORTED
+
+
+async def test_a_record_from_a_higher_plan_does_not_stand_for_a_note(plain_world):
+    connector, contact = await a_contact(plain_world)
+    item = an_item(contact=contact, known_ref=RecordRef("media", "01KXOLDRECORD"))
+    (result,) = await connector.upsert_media([item])
+    assert result.created
+    assert result.ref.object_type == "note"
+
+
+async def test_spaces_that_zendesk_set_otherwise_are_no_drift(plain_world):
+    connector, contact = await a_contact(plain_world)
+    item = an_item(contact=contact, transcript="linha um\n\n  linha dois")
+    (result,) = await connector.upsert_media([item])
+    (own,) = own_tickets(plain_world)
+    own.comments[0].html = own.comments[0].html.replace("<br><br>  ", "<br>\n<br>")
+    (state,) = await connector.read_media([replace(item, known_ref=result.ref)])
+    assert not drifted(item, state)
+
+
+async def test_a_file_of_a_deleted_customer_is_not_there_and_others_are(plain_world):
+    connector, contact = await a_contact(plain_world)
+    gone, kept = an_item(contact=RecordRef("contact", "999")), an_item(contact=contact)
+    await connector.upsert_media([kept])
+    states = await connector.read_media([gone, kept])
+    assert [state.copies for state in states] == [0, 1]
+
+
 # --- both sides ---
 
 

@@ -91,13 +91,16 @@ async def comment(api: Api, ticket: Json, html: str) -> Json:
 
 async def point_to(
     api: Api, ticket_id: str, values: Mapping[str, str | None], media_id: str, language: str
-) -> None:
-    """On a ticket that somebody tied a file to: a note with nothing but what it is and where it opens, once."""
+) -> bool:
+    """On a ticket that somebody tied a file to: a note with nothing but what it is and where it opens, once. False
+    for a closed ticket, which takes no notes."""
     ticket = await api.ticket(ticket_id)
     marks = (f"wa-link:{media_id}", f"wa-media:{media_id}")
     bodies = [str(row.get("html_body") or "") for row in await api.comments(ticket_id)]
     if any(mark in body for mark in marks for body in bodies):
-        return
+        return True
+    if is_closed(ticket):
+        return False
     kind = values.get("kind") or "document"
     label = choice_label(kind, language) if kind in CHOICE_LABELS else OBJECT_LABEL
     link = f'<a href="{escape(values.get("url") or "")}">{escape(label)}</a>'
@@ -107,6 +110,7 @@ async def point_to(
         if error.kind is CrmErrorKind.CONFLICT:
             error.kind = CrmErrorKind.LOCKED  # looked for again when it is tried again
         raise
+    return True
 
 
 def is_closed(ticket: Json) -> bool:
