@@ -16,7 +16,7 @@ from acervo.crms.contract import (
     WriteResult,
 )
 from acervo.crms.fields import MEDIA_FIELDS, canonical, written
-from acervo.crms.zendesk import contacts
+from acervo.crms.zendesk import contacts, tickets
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
 from acervo.crms.zendesk.schema import CONTACT, KEY, NAMES, RECEIVED_ON, TICKET, TITLE, option
@@ -52,9 +52,13 @@ async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[R
 
 
 async def erase(api: Api, record_id: str) -> EraseResult:
-    """Emptied first: whatever follows the changes of records in that account then follows this one too."""
+    """Emptied first: whatever follows the changes of records in that account then follows this one too. The note
+    on the ticket it names goes as well."""
     blank: dict[str, Any] = dict.fromkeys([*NAMES.values(), RECEIVED_ON])
     try:
+        row = await api.record(record_id)
+        if ticket_id := _held(row).get(TICKET):
+            await tickets.take_back(api, str(ticket_id), str(row.get(KEY) or ""))
         await api.update_record(record_id, {TITLE: ERASED, "custom_object_fields": blank})
         await api.delete_record(record_id)
     except CrmError as error:
@@ -67,8 +71,7 @@ async def tie(api: Api, record_id: str, ticket_id: str) -> tuple[str, Mapping[st
     """The record names the ticket. What it is the record of, and what it says."""
     row = await api.record(record_id)
     state = _state(Records(""), str(row.get(KEY) or ""), row)
-    held = row.get("custom_object_fields")
-    if not isinstance(held, dict) or str(held.get(TICKET)) != ticket_id:
+    if str(_held(row).get(TICKET)) != ticket_id:
         await api.update_record(record_id, {"custom_object_fields": {TICKET: ticket_id}})
     return state.media_id, state.values
 
@@ -178,6 +181,11 @@ def _shown(name: str, value: Any) -> str | None:
     return str(value).removeprefix(option(name, "")) if _TYPES[name] == "choice" else str(value)
 
 
+def _held(row: Json) -> Mapping[str, Any]:
+    fields = row.get("custom_object_fields")
+    return fields if isinstance(fields, dict) else {}
+
+
 def _result(records: Records, item: MediaLink, row: Json) -> WriteResult:
     is_new = item.known_ref is None and row.get("created_at") == row.get("updated_at")
     return WriteResult(item.media_id, ref=records.ref("media", str(row["id"])), created=is_new)
@@ -186,8 +194,6 @@ def _result(records: Records, item: MediaLink, row: Json) -> WriteResult:
 def _state(records: Records, media_id: str, row: Json | None) -> RecordState:
     if row is None:
         return RecordState(media_id, ref=None, copies=0)
-    fields = row.get("custom_object_fields")
-    held: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
-    values = {name: _shown(name, held.get(theirs)) for name, theirs in NAMES.items()}
+    values = {name: _shown(name, _held(row).get(theirs)) for name, theirs in NAMES.items()}
     values |= {"media_id": row.get(KEY) or None, "title": row.get(TITLE) or None}
     return RecordState(media_id, ref=records.ref("media", str(row["id"])), values=canonical(values))

@@ -5,7 +5,6 @@ read before anything is written to it."""
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ CARDS_PER_COMMENT = 20
 """One ticket takes some thirty changes in ten minutes from one user: files that come together share a comment."""
 TRIES = 3
 _SIDE_BY_SIDE = 4
-_TEXT = re.compile(r"(?<=>)([^<>]+)(?=<)")
 NEEDS_WORKSPACE = "Zendesk removes text from comments only in accounts with its Agent Workspace"
 
 
@@ -316,7 +314,7 @@ async def _redact(api: Api, told: Told, media_id: str) -> None:
     """Every card of this file that was there when the ticket was read."""
     for comment_id, part in told.cards.get(media_id, ()):
         body = told.bodies[comment_id]
-        emptied = body.replace(part, _TEXT.sub(r"<redact>\1</redact>", part))
+        emptied = body.replace(part, tickets.blacked_out(part))
         told.bodies[comment_id] = emptied
         await api.redact_comment(comment_id, told.ticket_id, emptied)
 

@@ -423,6 +423,20 @@ async def test_a_hundred_files_take_a_handful_of_calls(world):
     assert all(len(world.records(item.media_id)) == 1 for item in items)
 
 
+async def test_a_backfill_takes_less_than_a_call_a_file_people_included(world):
+    connector = await ready(world)
+    world.transport.exchanges.clear()
+    items = []
+    for number in range(20):
+        phone = f"+5511555501{number:02}"
+        assert not await connector.find_contacts(phone)
+        ref = await connector.upsert_contact(a_draft(phone))
+        items += [an_item(contact=ref) for _ in range(5)]
+    assert not any(result.error for result in await connector.upsert_media(items))
+    assert sum(world.transport.exchanges.values()) < len(items)
+    assert len(world.media.records) == len(items)
+
+
 async def test_a_fault_in_a_job_is_tried_alone_and_says_why(world):
     connector = await ready(world)
     items = [an_item() for _ in range(8)]
@@ -514,6 +528,18 @@ async def test_a_record_names_its_ticket_and_the_ticket_points_to_the_file_once(
     (again,) = await connector.upsert_media([replace(item, known_ref=result.ref)])
     assert not again.error
     assert world.media.records[result.ref.record_id].values["ticket"] == ticket_id
+
+
+async def test_erasing_a_record_blacks_out_the_note_on_its_ticket(world):
+    connector, contact = await a_contact(world)
+    ticket_id = world.add_deal(contact.record_id, "Entrega atrasada")
+    item = an_item(contact=contact)
+    (result,) = await connector.upsert_media([item])
+    await connector.link(result.ref, [RecordRef("ticket", ticket_id)])
+    assert (await connector.erase_media(result.ref)).outcome == "done"
+    (note,) = notes_on(world, ticket_id)
+    assert item.media_id not in note.replace(item.url, "")
+    assert "▇" in note
 
 
 async def test_a_file_cannot_be_tied_to_what_zendesk_does_not_have(world):

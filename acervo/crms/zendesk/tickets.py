@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,7 @@ OWN_PREFIX = "wa-media:"
 OWN_STATUSES = ("hold", "pending")
 """A ticket of ours is nobody's next task. On-hold may be switched off in an account; then the next one is taken."""
 LOOKED_IN = 6
+_TEXT = re.compile(r"(?<=>)([^<>]+)(?=<)")
 _OVER = frozenset({"solved", "closed"})
 
 
@@ -111,6 +113,24 @@ async def point_to(
             error.kind = CrmErrorKind.LOCKED  # looked for again when it is tried again
         raise
     return True
+
+
+async def take_back(api: Api, ticket_id: str, media_id: str) -> None:
+    """What `point_to` wrote is blacked out, as far as the account lets us: it tells nothing but that there was a
+    file."""
+    try:
+        for row in await api.comments(ticket_id):
+            html = str(row.get("html_body") or "")
+            if f"wa-link:{media_id}" in html:
+                await api.redact_comment(str(row["id"]), ticket_id, blacked_out(html))
+    except CrmError as error:
+        if error.kind not in {CrmErrorKind.FORBIDDEN, CrmErrorKind.NOT_FOUND}:
+            raise
+
+
+def blacked_out(html: str) -> str:
+    """All text of a piece of html, marked to be removed for good."""
+    return _TEXT.sub(r"<redact>\1</redact>", html)
 
 
 def is_closed(ticket: Json) -> bool:
