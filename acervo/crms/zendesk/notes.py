@@ -205,18 +205,17 @@ class _Round:
             if items:
                 await self._comment(place, items)
         except CrmError as error:
-            if error.kind is not CrmErrorKind.UNKNOWN_OUTCOME:
-                raise
-            if not await self._look_again(items):
-                raise
+            if error.kind is CrmErrorKind.UNKNOWN_OUTCOME:
+                await self._look_again(items)
+            raise
 
-    async def _look_again(self, items: Sequence[MediaLink]) -> bool:
-        """After a write without an answer: whether all of it is there."""
+    async def _look_again(self, items: Sequence[MediaLink]) -> None:
+        """After a write without an answer: what is there all the same."""
         found = await tickets.of(self.api, self.contact_id)
         looked = [await _told(self.api, ticket) for ticket in found.to_look_in]
-        left = [item for item in items if item.media_id not in self.results]
-        adopted = [self._adopt(item, looked) for item in left]
-        return all(adopted)
+        for item in items:
+            if item.media_id not in self.results:
+                self._adopt(item, looked)
 
     async def _place(self, found: tickets.Found) -> Told:
         if found.chosen:

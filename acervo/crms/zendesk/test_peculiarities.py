@@ -128,6 +128,14 @@ async def test_a_client_that_was_removed_is_told_from_a_token_that_ended(world):
     assert refusal.value.kind is CrmErrorKind.AUTH_REVOKED
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "invalid_request"), (401, "Couldn't"), (422, "x")])
+async def test_whatever_refuses_a_token_is_lost_access(world, status, code):
+    world.account.faults.add(Fault("status", status, path_has="/oauth/tokens", category=code))
+    with pytest.raises(CrmError) as refusal:
+        await world.connector().check()
+    assert refusal.value.kind is CrmErrorKind.AUTH_REVOKED
+
+
 async def test_a_token_endpoint_that_is_away_is_no_lost_access(world):
     world.account.faults.add(Fault("status", 503, path_has="/oauth/tokens", category="Unavailable"))
     with pytest.raises(CrmError) as refusal:
@@ -445,6 +453,15 @@ async def test_a_fault_in_a_job_is_tried_alone_and_says_why(world):
     assert [n for n, result in enumerate(results) if result.error] == [5]
     assert results[5].error.kind is CrmErrorKind.VALIDATION
     assert results[5].error.vendor_code == "RecordInvalid InvalidValue"
+
+
+async def test_a_change_that_a_job_refused_is_not_taken_for_the_record_that_was_there(world):
+    connector = await ready(world)
+    items = [an_item() for _ in range(5)]
+    await connector.upsert_media(items)
+    items[2] = replace(items[2], kind="hologram")
+    results = await connector.upsert_media(items)
+    assert [n for n, result in enumerate(results) if result.error] == [2]
 
 
 async def test_an_item_that_fails_inside_a_job_goes_through_alone(world):
