@@ -436,7 +436,7 @@ async def test_a_backfill_takes_less_than_a_call_a_file_people_included(world):
     world.transport.exchanges.clear()
     items = []
     for number in range(20):
-        phone = f"+5511555501{number:02}"
+        phone = f"{PHONE[:-2]}{number:02}"
         assert not await connector.find_contacts(phone)
         ref = await connector.upsert_contact(a_draft(phone))
         items += [an_item(contact=ref) for _ in range(5)]
