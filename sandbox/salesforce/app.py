@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.hubspot.app import Silence
 from sandbox.hubspot.faults import Fault
 from sandbox.salesforce import api, page
 from sandbox.salesforce.api import DATA, Answer, Call
 from sandbox.salesforce.fields import Refusal
 from sandbox.salesforce.org import Org
+from sandbox.silence import hang
 
 Endpoint = Callable[[Org, Call], Answer]
 
@@ -64,12 +64,12 @@ def _served(org: Org, endpoint: Endpoint, hang_s: float | None) -> Callable[[Req
             await asyncio.sleep(0)  # others come meanwhile
             fault = org.faults.take(request.method, request.url.path)
             if fault and fault.kind == "timeout":
-                await _hang(hang_s)
+                await hang(hang_s)
             if fault and fault.kind == "status":
                 return _refused(org, Refusal(fault.status, fault.category, fault.message))
             response = await _answer(org, endpoint, request, fault)
             if fault and fault.kind == "timeout_after_commit":
-                await _hang(hang_s)
+                await hang(hang_s)
             return response
         finally:
             org.traffic.at_once -= 1
@@ -192,9 +192,3 @@ def _is_signed(org: Org, assertion: str) -> bool:
 
 def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-async def _hang(hang_s: float | None) -> None:
-    if hang_s is None:
-        raise Silence
-    await asyncio.sleep(hang_s)

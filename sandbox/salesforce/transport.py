@@ -1,16 +1,14 @@
-"""The organisation inside this process, for httpx: no socket, no real time, and time-outs that happen at once."""
+"""The organisation inside this process, for httpx."""
 
 from __future__ import annotations
 
-import httpx
-
-from sandbox.hubspot.transport import AccountTransport
 from sandbox.salesforce.app import app
 from sandbox.salesforce.org import Org
+from sandbox.silence import SilentTransport
 
 
-class OrgTransport(AccountTransport):
-    """HubSpot's, before another account."""
+class OrgTransport(SilentTransport):
+    """One organisation, with time-outs that happen at once."""
 
     def __init__(self, org: Org) -> None:
-        httpx.ASGITransport.__init__(self, app=app(org, hang_s=None))
+        super().__init__(app(org, hang_s=None))
