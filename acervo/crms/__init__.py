@@ -12,6 +12,7 @@ CRMS = {
     "hubspot": "acervo.crms.hubspot.adapter.HubSpot",
     "salesforce": "acervo.crms.salesforce.adapter.Salesforce",
     "zendesk": "acervo.crms.zendesk.adapter.Zendesk",
+    "zoho": "acervo.crms.zoho.adapter.Zoho",
 }
 
 

@@ -12,7 +12,7 @@ from acervo.crms.fields import MEDIA_FIELDS
 from sandbox.hubspot.account import TYPE_IDS, Account
 from sandbox.hubspot.records import Record
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: #cbd6e2; --soft: #f5f8fa; --ink: #213343; --mark: #b3402a }
 @media (prefers-color-scheme: dark) { :root { --line: #3a4b5c; --soft: #1d2a36; --ink: #e6edf3; --mark: #ff9c85 } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 72rem; padding: 1.5rem }
@@ -50,7 +50,7 @@ def _page(account: Account, contacts: list[Record], *, status: int = 200) -> Res
     return HTMLResponse(
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Simulated HubSpot</title><style>{_STYLE}</style></head>"
+        f"<title>Simulated HubSpot</title><style>{STYLE}</style></head>"
         f'<body><main><h1><a href="/">{title}</a></h1>{sections}</main></body></html>',
         status_code=status,
     )

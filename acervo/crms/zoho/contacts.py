@@ -1,0 +1,163 @@
+"""The person in Zoho: found loosely, verified strictly, stamped with our key, and only ever completed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.phones import forms, is_same_line, local_forms
+from acervo.crms.zoho.api import Api, Json, done
+from acervo.crms.zoho.names import CONTACTS, Names
+from acervo.crms.zoho.values import moment
+
+TYPED = ("Mobile", "Phone", "Home_Phone", "Other_Phone")
+"""Where people type the person's own number. `Asst_Phone` is somebody else's."""
+PARTIAL_DIGITS = 8
+"""The end of a number that its ninth digit, area code and country code do not change."""
+_NAMES = ("First_Name", "Last_Name")
+LAST_NAME = "WhatsApp"
+"""Zoho demands a last name; this stands in where we know neither name nor number."""
+
+
+async def find(api: Api, names: Names, phone: str) -> Sequence[ContactMatch]:
+    """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and libphonenumber
+    confirms. Zoho's index lags: a contact typed in just now may be missed."""
+    key = names.contact["phone_e164"]
+    if stamped := await api.by_key(CONTACTS, key, forms(phone), (*_NAMES, *TYPED)):
+        return [_match(names, row, key) for row in stamped]
+    hits: dict[str, Json] = {}
+    for wanted in _loose(phone):
+        rows = await api.search_phone(CONTACTS, wanted, (*_NAMES, *TYPED, key))
+        hits |= {str(row["id"]): row for row in rows}
+        if rows and len(wanted) == PARTIAL_DIGITS:
+            break  # so Zoho does find numbers by a part of them, however they are written: these are all
+    verified = ((row, _field_holding(row, phone)) for row in hits.values())
+    return [_match(names, row, name) for row, name in verified if name]
+
+
+async def upsert(
+    api: Api, names: Names, draft: ContactDraft, known: RecordRef | None, moved: dict[str, str]
+) -> RecordRef:
+    """Completes the known contact, or the one already stamped with our key, or creates one. A known contact that is
+    gone is looked for by our stamp, which a merge hands on; found nowhere raises NOT_FOUND: whether to make a new
+    one is for a person to say. `moved` takes down where it went."""
+    if known:
+        row = await _known(api, names, draft, known.record_id)
+        if str(row["id"]) != known.record_id:
+            moved[known.record_id] = str(row["id"])
+    else:
+        row = await _stamped(api, names, draft) or await _create(api, names, draft)
+    return names.ref("contact", await _complete(api, names, row, draft))
+
+
+def _loose(phone: str) -> Iterator[str]:
+    """How Zoho compares formats is not documented, so the most forgiving question comes first."""
+    local = local_forms(phone)
+    yield from dict.fromkeys((local[0][-PARTIAL_DIGITS:], *local, *forms(phone)))
+
+
+def _field_holding(row: Json, phone: str) -> str | None:
+    return next((name for name in TYPED if is_same_line(_text(row, name), phone)), None)
+
+
+def _match(names: Names, row: Json, matched_on: str) -> ContactMatch:
+    key = names.contact["phone_e164"]
+    name = " ".join(part for part in (_text(row, one) for one in _NAMES) if part)
+    return ContactMatch(
+        ref=names.ref("contact", str(row["id"])),
+        name=name or None,
+        matched_on=matched_on,
+        is_stamped=matched_on == key or bool(_text(row, key)),
+    )
+
+
+async def _known(api: Api, names: Names, draft: ContactDraft, record_id: str) -> Json:
+    rows = await api.read(CONTACTS, [record_id], _read(names))
+    row = rows[0] if rows else await _stamped(api, names, draft)
+    if row is None:
+        raise CrmError(CrmErrorKind.NOT_FOUND, "the contact does not exist in Zoho (any more)")
+    return row
+
+
+async def _stamped(api: Api, names: Names, draft: ContactDraft) -> Json | None:
+    keys: list[tuple[str, tuple[str, ...]]] = [("person_id", (draft.person_id,))]
+    if draft.phone:
+        keys.insert(0, ("phone_e164", forms(draft.phone)))
+    for name, values in keys:
+        if rows := await api.by_key(CONTACTS, names.contact[name], values, _read(names)):
+            return rows[0]
+    return None
+
+
+async def _create(api: Api, names: Names, draft: ContactDraft) -> Json:
+    """By upsert, so that an answer that never came does not make two of them."""
+    name, value = ("phone_e164", draft.phone) if draft.phone else ("person_id", draft.person_id)
+    given = [part for part in (draft.first_name, draft.last_name) if part]
+    row = {
+        "Last_Name": given[-1] if given else draft.phone or LAST_NAME,
+        **({"First_Name": given[0]} if len(given) > 1 else {}),
+        **({"Mobile": draft.phone} if draft.phone else {}),
+        **_roll_ups(names, {}, draft),
+        names.contact[name]: value,
+    }
+    try:
+        details = done(await api.upsert(CONTACTS, names.contact[name], [row]))
+    except CrmError as error:
+        if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
+            rows = await api.read(CONTACTS, [error.existing_id], _read(names))
+            if rows:
+                return rows[0]
+        raise
+    return {**row, "id": str(details["id"])}
+
+
+async def _complete(api: Api, names: Names, row: Json, draft: ContactDraft) -> str:
+    """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
+    changes = {**_gaps(names, row, draft), **_roll_ups(names, row, draft)}
+    if changes:
+        done(await api.update(CONTACTS, [{"id": str(row["id"]), **changes}]))
+    return str(row["id"])
+
+
+def _gaps(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
+    gaps: dict[str, str | None] = {}
+    if not any(_text(row, name) for name in TYPED):
+        gaps["Mobile"] = draft.phone
+    if not _text(row, names.contact["phone_e164"]):
+        gaps[names.contact["phone_e164"]] = draft.phone
+    if not draft.phone and not _text(row, names.contact["person_id"]):
+        gaps[names.contact["person_id"]] = draft.person_id
+    return {name: value for name, value in gaps.items() if value}
+
+
+def _roll_ups(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
+    now: Mapping[str, Any] = {
+        "last_media_url": draft.last_media_url,
+        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "media_count": draft.media_count,
+        "consent": names.choice("contact", "consent", draft.consent) if draft.consent else None,
+    }
+    return {
+        names.contact[name]: value
+        for name, value in now.items()
+        if value is not None and name in names.contact and not _is_same(row.get(names.contact[name]), value)
+    }
+
+
+def _is_same(stored: Any, value: Any) -> bool:
+    """Zoho answers moments in the time zone of the account."""
+    try:
+        return datetime.fromisoformat(str(stored)) == datetime.fromisoformat(str(value))
+    except (ValueError, TypeError):
+        return str(stored) == str(value)
+
+
+def _read(names: Names) -> tuple[str, ...]:
+    return (*_NAMES, *TYPED, *names.contact.values())
+
+
+def _text(row: Json, name: str) -> str:
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
