@@ -52,6 +52,7 @@ class Account:
         """One-time codes of the API console to the refresh tokens they buy."""
         self.tokens: dict[str, float] = {}
         """Access tokens to the moment they end."""
+        self.tokens_given = 0
         self.edition = edition
         self.lacks_scopes: set[str] = set()
         """Paths that begin so are answered OAUTH_SCOPE_MISMATCH."""
@@ -59,6 +60,8 @@ class Account:
         self.search_lag_s = search_lag_s
         self.finds_parts = True
         """Whether a search finds a number by a part of it, however written, or only as it was typed."""
+        self.away_until = 0.0
+        """Until then every call fails inside, one for a token too."""
         self.org_id = "716000123"
         self.traffic = traffic
         self.faults = Faults()
@@ -123,6 +126,10 @@ class Account:
 
     def find(self, record_id: str) -> Record:
         return next(records[record_id] for records in self.records.values() if record_id in records)
+
+    @property
+    def is_away(self) -> bool:
+        return self.clock() < self.away_until
 
     # --- rules ---
 

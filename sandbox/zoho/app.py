@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.hubspot.app import Silence
 from sandbox.hubspot.faults import Fault
+from sandbox.silence import hang
 from sandbox.zoho import auth, page, records_api, schema_api, search
 from sandbox.zoho.account import Account
 from sandbox.zoho.calls import Answer, Call
@@ -47,6 +47,8 @@ def app(account: Account, *, hang_s: float | None = 120.0) -> Starlette:
     """`hang_s`: how long a time-out fault keeps the line open; None raises `Silence` at once, for tests."""
 
     async def token(request: Request) -> Response:
+        if account.is_away:
+            return _refused(account, "INTERNAL_ERROR", "internal server error", 500)
         form = dict(parse_qsl((await request.body()).decode()))
         status, body = auth.token(account, form)
         return JSONResponse(body, status_code=status)
@@ -68,12 +70,12 @@ def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Calla
                 return refusal
             fault = account.faults.take(request.method, request.url.path)
             if fault and fault.kind == "timeout":
-                await _hang(hang_s)
+                await hang(hang_s)
             if fault and fault.kind == "status":
                 return _refused(account, fault.category, fault.message, fault.status)
             response = await _answer(account, endpoint, request, fault)
             if fault and fault.kind == "timeout_after_commit":
-                await _hang(hang_s)
+                await hang(hang_s)
             return response
 
     return serve
@@ -99,6 +101,8 @@ async def _answer(account: Account, endpoint: Endpoint, request: Request, fault:
 
 
 def _refused_at_gate(account: Account, request: Request, is_admitted: bool) -> Response | None:
+    if account.is_away:
+        return _refused(account, "INTERNAL_ERROR", "internal server error", 500)
     if not auth.is_good(account, request.headers.get("authorization", "")):
         return _refused(account, "INVALID_TOKEN", "invalid oauth token", 401)
     path = request.url.path.removeprefix(CRM)
@@ -122,9 +126,3 @@ def _json(account: Account, status: int, body: Any) -> Response:
     if body is None:
         return Response(status_code=status, headers=headers)
     return JSONResponse(body, status_code=status, headers=headers)
-
-
-async def _hang(hang_s: float | None) -> None:
-    if hang_s is None:
-        raise Silence
-    await asyncio.sleep(hang_s)

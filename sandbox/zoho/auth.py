@@ -32,6 +32,7 @@ def is_good(account: Account, header: str) -> bool:
 
 def _given(account: Account, **more: Any) -> Answer:
     value = f"1000.{secrets.token_hex(16)}"
+    account.tokens_given += 1
     account.tokens[value] = account.clock() + TOKEN_LIFE_S
     answer = {
         "access_token": value,

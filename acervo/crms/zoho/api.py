@@ -19,7 +19,7 @@ BATCH = 100
 FIELDS_AT_ONCE = 5
 PAGE = 200
 
-LANES = (("burst", 20, 1.0),)
+LANES = (("burst", 50, 1.0),)
 """Zoho counts calls under way, not calls a second; this keeps a storm of refusals from hammering it."""
 AT_ONCE = 5
 """Ten are allowed on the smallest paid edition (2026-11); the rest is room for other apps."""

@@ -2,7 +2,7 @@
 
 import httpx
 
-from acervo.crms.conformance import ConnectorScenarios, World
+from acervo.crms.conformance import RenewingScenarios, World
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.fields import CHOICE_LABELS
 from acervo.crms.pace import Pace, RollingLimit
@@ -126,17 +126,26 @@ class ZohoWorld(World):
             "credits": (traffic.credits_a_day - traffic.credits_left, traffic.credits_a_day),
         }
 
+    def end_token(self):
+        self.account.tokens.clear()
+
+    def tokens_given(self):
+        return self.account.tokens_given
+
+    def be_away(self, seconds):
+        self.account.away_until = self.time.now() + seconds
+
     @property
     def _written(self):
         return f"/{MODULE}/upsert" if self.is_object else "/v8/Notes"
 
 
-class TestZohoEnterprise(ConnectorScenarios):
+class TestZohoEnterprise(RenewingScenarios):
     def make_world(self):
         return ZohoWorld(self.plan)
 
 
-class TestZohoWithoutModules(ConnectorScenarios):
+class TestZohoWithoutModules(RenewingScenarios):
     plan = "activity"
     storm_items = 300  # every batch lists the notes of its contacts first
     storm_batch = 20
