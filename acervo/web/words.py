@@ -441,6 +441,7 @@ SECRETS: Final[Mapping[str, Words]] = {
     "signing_secret": _("Signing secret"),
     "client_id": _("Client ID"),
     "client_secret": _("Client secret"),
+    "refresh_token": _("Refresh token"),
 }
 
 # ── copies made anew ──

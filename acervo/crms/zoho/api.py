@@ -80,6 +80,11 @@ class Api:
         )
         return _outcomes(answer, "fields", len(definitions))
 
+    async def rename_field(self, module: str, field_id: str, label: str) -> None:
+        """The label alone; the api name stays."""
+        path, body = f"/settings/fields/{field_id}", {"fields": [{"field_label": label}]}
+        done(_outcomes(await self._call("PATCH", path, params={"module": module}, json=body), "fields", 1))
+
     # --- records ---
 
     async def by_key(self, module: str, key: str, values: Sequence[str], names: Sequence[str]) -> list[Json]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
 from acervo.crms.fields import CHOICE_LABELS, CONTACT_FIELDS, MEDIA_FIELDS, Field, choice_label
 from acervo.crms.zoho.api import FIELDS_AT_ONCE, Api, Json
-from acervo.crms.zoho.names import CONTACTS, LABELS, LOOKUPS, MODULE, MODULES
+from acervo.crms.zoho.names import CONTACTS, LABELS, LOOKUPS, MODULE, MODULES, expected
 
 EDITIONS_WITHOUT_MODULES = frozenset({"free", "standard", "starter", "bigin"})
 """Not asked for a module of our own; for any other, Zoho's refusal has the last word."""
 RELATED_LIST = "WhatsApp media"
 """The heading on a contact's, deal's, case's and campaign's page, beneath which its files stand."""
 _TITLE = "title"
+_DISPLAY_FIELD = "Name"
 _LENGTHS = {"media_id": 64, "person_id": 64, "phone_e164": 20, "sha256": 64}
 _WEB = frozenset({"url", "last_media_url"})
 _WEB_LIMIT = 450
@@ -42,7 +44,7 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
     edition = edition_of(org)
     findings = _Findings()
     contact = {one.name: definition("contact", one, language) for one in CONTACT_FIELDS}
-    await _ensure_fields(api, "contact", CONTACTS, contact, findings, dry_run=dry_run)
+    await _ensure_fields(api, "contact", CONTACTS, contact, language, findings, dry_run=dry_run)
     module = await _ensure_module(api, edition, language, findings, dry_run=dry_run)
     is_object = module is not None
     return SchemaReport(
@@ -84,7 +86,7 @@ async def _ensure_module(
         findings.existing.append(MODULE)
     elif (module := await _create_module(api, findings)) is None:
         return None
-    await _ensure_fields(api, "media", str(module["api_name"]), wanted, findings, dry_run=dry_run)
+    await _ensure_fields(api, "media", str(module["api_name"]), wanted, language, findings, dry_run=dry_run)
     return module
 
 
@@ -115,6 +117,7 @@ async def _ensure_fields(
     place: str,
     module: str,
     wanted: Mapping[str, Json],
+    language: str,
     findings: _Findings,
     *,
     dry_run: bool,
@@ -124,8 +127,9 @@ async def _ensure_fields(
     made = set(missing) if dry_run else await _create_fields(api, place, module, wanted, missing)
     if missing and not dry_run:
         there = _ours(place, await api.fields(module))
+        await _relabel(api, place, module, {name: there[name] for name in made if name in there}, language)
     for name, definition_ in wanted.items():
-        title = f"{place}.{LABELS[place][name].replace(' ', '_')}"
+        title = f"{place}.{expected(place)[name]}"
         if name in made:
             findings.created.append(title)
         elif name in there:
@@ -159,14 +163,28 @@ async def _create_fields(
     return made
 
 
+async def _relabel(api: Api, place: str, module: str, made: Mapping[str, Json], language: str) -> None:
+    """In the language of the people who use the CRM, once the api name is the one we look for ever after. A label
+    that Zoho does not take, or that stands there already, is no reason to stop: ours from before stays."""
+    for one in CONTACT_FIELDS if place == "contact" else MEDIA_FIELDS:
+        row = made.get(one.name)
+        if row and row["api_name"] == expected(place)[one.name]:
+            with suppress(CrmError):
+                await api.rename_field(module, str(row["id"]), one.label(language))
+
+
 def _ours(place: str, rows: Sequence[Json]) -> dict[str, Json]:
     """By api name, which people cannot change, or else by the label it was made with."""
     found: dict[str, Json] = {}
-    for name, label in LABELS[place].items():
-        by_name = [row for row in rows if row.get("api_name") == label.replace(" ", "_")]
-        by_label = [row for row in rows if row.get("field_label") == label]
+    for name, api_name in expected(place).items():
+        by_name = [row for row in rows if row.get("api_name") == api_name]
+        by_label = [row for row in rows if row.get("field_label") == LABELS[place][name]]
         if both := by_name or by_label:
             found[name] = both[0]
+    # People may have renamed it: then by Zoho's own name for the field they see first.
+    display = next((row for row in rows if row.get("api_name") == _DISPLAY_FIELD), None)
+    if place == "media" and display and _TITLE not in found:
+        found[_TITLE] = display
     return found
 
 

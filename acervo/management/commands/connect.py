@@ -18,6 +18,8 @@ from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
 from acervo.crms.salesforce.auth import is_private_key, my_domain
 from acervo.crms.zendesk.access import is_subdomain
+from acervo.crms.zoho.access import redeem
+from acervo.crms.zoho.centres import CENTRES, USUAL
 from acervo.deliver import outbox
 from acervo.fetch import forgotten
 from acervo.govern import connections, registration
@@ -43,6 +45,7 @@ TIMEOUT_S = 30.0
 
 class Command(AcervoCommand):
     help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot, salesforce, zendesk)."
+    help = "Connect a WhatsApp account (meta_cloud, twilio, dialog360, messagebird, bird) or a CRM (hubspot, salesforce, zoho)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=type(parser))
@@ -120,6 +123,7 @@ class Command(AcervoCommand):
         )
         _add_salesforce(kinds.add_parser("salesforce", help="A Salesforce organisation."))
         _add_zendesk(kinds.add_parser("zendesk", help="A Zendesk account."))
+        _add_zoho(kinds.add_parser("zoho", help="A Zoho CRM organisation."))
 
     def work(self, options: dict[str, Any]) -> None:
         made = {
@@ -131,6 +135,7 @@ class Command(AcervoCommand):
             "hubspot": self._hubspot,
             "salesforce": self._salesforce,
             "zendesk": self._zendesk,
+            "zoho": self._zoho,
         }[options["kind"]](options)
         data = {"id": ids.text(made.pk), "kind": made.kind, "name": made.name, "account_id": made.account_id}
         text = _("Connected %(name)s (%(id)s).") % {"name": made.name, "id": ids.text(made.pk)}
@@ -290,11 +295,28 @@ class Command(AcervoCommand):
         made = connections.connect(
             workspace,
             kind="zendesk",
+    def _zoho(self, options: dict[str, Any]) -> Connection:
+        workspace = workspace_named(options["workspace"])
+        if options["api_base"]:
+            connections.refuse_private(options["api_base"])
+        secrets = {"client_id": options["client_id"], "client_secret": _secret(options["client_secret"])}
+        own = {"data_centre": options["data_centre"]}
+        if options["grant_code"]:
+            found = CrmCredentials(secrets=secrets, options=own, api_base=options["api_base"])
+            secrets["refresh_token"] = wait_for(_redeemed(found, _secret(options["grant_code"])))
+        else:
+            secrets["refresh_token"] = _secret(options["refresh_token"])
+        found = CrmCredentials(secrets=secrets, options=own, api_base=options["api_base"])
+        account = wait_for(account_of("zoho", found))
+        made = connections.connect(
+            workspace,
+            kind="zoho",
             name=options["name"],
             account_id=account.account_id,
             secrets=secrets,
             options=own,
             api_base=address,
+            api_base=options["api_base"],
             by=by_command(),
         )
         outbox.backfill(made, by=by_command(), days=options["backfill_days"])
@@ -358,6 +380,23 @@ def _zendesk_access(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, 
         )
     of = {name: options[name] for name in ("client_id", "email") if options[name]}
     return {"secret": _secret(options["secret"]), **of}, {"subdomain": options["subdomain"]}
+def _add_zoho(zoho: CommandParser) -> None:
+    zoho.add_argument("--client-id", required=True, help="Of the Self Client in Zoho's API console.")
+    zoho.add_argument("--client-secret", required=True, help=FROM_STDIN)
+    grant = zoho.add_mutually_exclusive_group(required=True)
+    grant.add_argument("--grant-code", help=f"From the API console: good for minutes, and once. {FROM_STDIN}")
+    grant.add_argument("--refresh-token", help=f"Where you have one already. {FROM_STDIN}")
+    zoho.add_argument(
+        "--data-centre",
+        choices=sorted(CENTRES),
+        default=USUAL,
+        help="Where the organisation lives: the end of the address you sign in at.",
+    )
+    zoho.add_argument("--name", default="Zoho CRM")
+    zoho.add_argument("--workspace")
+    zoho.add_argument("--api-base", help="Another address of the vendor's API: a gateway or the sandbox.")
+    zoho.add_argument("--json", action="store_true", help="Print data for machines.")
+    zoho.add_argument("--backfill-days", type=int, default=30, help="Also write files of the last days.")
 
 
 async def who(kind: str, token: str, api_base: str | None) -> AccountInfo:
@@ -370,6 +409,14 @@ async def account_of(kind: str, credentials: CrmCredentials) -> AccountInfo:
     async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TIMEOUT_S) as http:
         try:
             return await get_crm(kind)(credentials, http).check()
+        except CrmError as error:
+            raise CommandError(_("The CRM refused: %s") % error) from error
+
+
+async def _redeemed(credentials: CrmCredentials, code: str) -> str:
+    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=TIMEOUT_S) as http:
+        try:
+            return await redeem(credentials, http, code)
         except CrmError as error:
             raise CommandError(_("The CRM refused: %s") % error) from error
 
