@@ -113,16 +113,11 @@ class Account:
 
     def media_of(self, media_id: str) -> list[Record]:
         """The live records, or notes, that carry one of our ids."""
-        return [
-            one
-            for records in self.records.values()
-            for one in records.values()
-            if one.is_live
-            and (
-                one.values.get("WA_Media_Id") == media_id
-                or f"wa-media:{media_id}" in (one.values.get("Note_Content") or "")
-            )
-        ]
+        keyed = (self.by_unique(module, "WA_Media_Id", media_id) for module in self.modules)
+        notes = self.records["Notes"].values()
+        marker = f"wa-media:{media_id}"
+        marked = [one for one in notes if one.is_live and marker in (one.values.get("Note_Content") or "")]
+        return [one for one in keyed if one] + marked
 
     def find(self, record_id: str) -> Record:
         return next(records[record_id] for records in self.records.values() if record_id in records)

@@ -27,13 +27,14 @@ class Traffic:
         self._clock = clock
         self._under_way = 0
         self._spent: deque[tuple[float, int]] = deque()
+        self._used = 0
 
     @property
     def credits_left(self) -> int:
         oldest = self._clock() - 86_400
         while self._spent and self._spent[0][0] <= oldest:
-            self._spent.popleft()
-        return self.credits_a_day - sum(cost for _, cost in self._spent)
+            self._used -= self._spent.popleft()[1]
+        return self.credits_a_day - self._used
 
     @contextmanager
     def call(self, operation: str) -> Iterator[bool]:
@@ -50,4 +51,5 @@ class Traffic:
 
     def spend(self, records_written: int = 0, *, extra: int = 0) -> None:
         cost = max(1, math.ceil(records_written / WRITES_A_CREDIT)) + extra
+        self._used += cost
         self._spent.append((self._clock(), cost))

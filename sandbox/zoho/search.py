@@ -9,8 +9,9 @@ from sandbox.zoho.calls import Answer, Call, listed, record_json
 from sandbox.zoho.records import Refusal
 
 _PHONE = re.compile(r"[+]?[0-9\s\-().]{2,49}")
+_TEST = r"(\w+) in \(((?:'[^']*'(?:, )?)+)\)"
 _COQL = re.compile(
-    r"select (?P<names>[\w, ]+) from (?P<module>\w+) where (?P<name>\w+) in \((?P<values>('[^']*'(, )?)+)\) limit (?P<limit>\d+)"
+    rf"select (?P<names>[\w, ]+) from (?P<module>\w+) where (?P<where>{_TEST}|\({_TEST} or {_TEST}\)) limit (?P<limit>\d+)"  # noqa: S608
 )
 
 
@@ -33,15 +34,15 @@ def coql(account: Account, call: Call) -> Answer:
     query = _COQL.fullmatch(str(call.body.get("select_query")))
     if query is None:
         raise Refusal("SYNTAX_ERROR", "the query is not of the kind this simulation knows")
-    module, name = account.module(query["module"]), query["name"]
-    wanted = set(re.findall(r"'([^']*)'", query["values"]))
+    module = account.module(query["module"])
+    tests = {name: re.findall(r"'([^']*)'", values) for name, values in re.findall(_TEST, query["where"])}
     names = [one.strip() for one in query["names"].split(",")]
-    if unknown := {name, *names} - {"id", *module.fields}:
+    if unknown := {*tests, *names} - {"id", *module.fields}:
         raise Refusal("INVALID_QUERY", "invalid query formed", api_name=unknown.pop())
     found = [
         record_json(account, one, names)
         for one in account.records[module.api_name].values()
-        if one.is_live and one.values.get(name) in wanted
+        if one.is_live and any(one.values.get(name) in values for name, values in tests.items())
     ]
     return listed(found[: int(query["limit"])])
 

@@ -115,7 +115,7 @@ class Zoho:
         if media.object_type == "note":
             await notes.link(self._api, self._names, media.record_id, to)
         else:
-            await _link_record(self._api, self._names, media.record_id, to)
+            await _link_record(self._api, self._names, _ours(media), to)
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._names, contact.record_id)
@@ -123,7 +123,7 @@ class Zoho:
     async def erase_media(self, media: RecordRef) -> EraseResult:
         if media.object_type == "note":
             return await notes.erase(self._api, self._names, media.record_id)
-        return await _erase_record(self._api, self._names, media.record_id)
+        return await _erase_record(self._api, self._names, _ours(media))
 
     async def _likely_model(self) -> Model:
         """Before the fields are set up: by the module, if somebody made it, or else by the edition."""
@@ -141,6 +141,12 @@ class Zoho:
             if found:
                 self._names = replace(self._names, media_tab=found.get("module_name"))
         return self._model
+
+
+def _ours(ref: RecordRef) -> str:
+    if ref.object_type != "media":
+        raise CrmError(CrmErrorKind.UNSUPPORTED, f"a {ref.object_type} is not a file of ours")
+    return ref.record_id
 
 
 _link_record, _erase_record = media.link, media.erase

@@ -89,14 +89,21 @@ class Api:
 
     async def by_key(self, module: str, key: str, values: Sequence[str], names: Sequence[str]) -> list[Json]:
         """Records whose field `key` holds one of the values, exactly and at once, unlike search; and the values
-        stay out of the address. Ours only: digits, plus sign, ULIDs, so nothing has to be escaped."""
+        stay out of the address."""
         found: list[Json] = []
-        wanted = ", ".join(dict.fromkeys(("id", key, *names)))
         for chunk in chunks(values):
-            listed = ", ".join(f"'{_plain(value)}'" for value in chunk)
-            query = f"select {wanted} from {module} where {key} in ({listed}) limit {PAGE}"  # noqa: S608  (COQL; values are checked)
-            found += _rows(await self._call("POST", "/coql", json={"select_query": query}, effect="read"))
+            found += await self.by_any_key(module, {key: chunk}, names)
         return found
+
+    async def by_any_key(
+        self, module: str, keys: Mapping[str, Sequence[str]], names: Sequence[str]
+    ) -> list[Json]:
+        """The same by several fields at once. Values are keys of ours, so nothing has to be escaped."""
+        wanted = ", ".join(dict.fromkeys(("id", *keys, *names)))
+        tests = [f"{key} in ({', '.join(map(_quoted, values))})" for key, values in keys.items()]
+        where = f"({' or '.join(tests)})" if len(tests) > 1 else tests[0]
+        query = f"select {wanted} from {module} where {where} limit {PAGE}"  # noqa: S608  (COQL, of checked values)
+        return _rows(await self._call("POST", "/coql", json={"select_query": query}, effect="read"))
 
     async def search_phone(self, module: str, phone: str, names: Sequence[str]) -> list[Json]:
         """All phone fields at once; the index lags."""
@@ -180,10 +187,10 @@ def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + BATCH]
 
 
-def _plain(value: str) -> str:
+def _quoted(value: str) -> str:
     if not value.lstrip("+").isalnum():
         raise CrmError(CrmErrorKind.VALIDATION, "a key holds a character that keys of ours never have")
-    return value
+    return f"'{value}'"
 
 
 def _rows(answer: Json, name: str = "data") -> list[Json]:

@@ -53,9 +53,9 @@ async def upsert(
 
 
 def _loose(phone: str) -> Iterator[str]:
-    """How Zoho compares formats is not documented, so the most forgiving question comes first."""
-    local = local_forms(phone)
-    yield from dict.fromkeys((local[0][-PARTIAL_DIGITS:], *local, *forms(phone)))
+    """Zoho says that it finds parts of numbers, but not how it compares formats: the most forgiving question first."""
+    local = local_forms(phone)[0]
+    yield from dict.fromkeys((local[-PARTIAL_DIGITS:], local, phone))
 
 
 def _field_holding(row: Json, phone: str) -> str | None:
@@ -82,13 +82,13 @@ async def _known(api: Api, names: Names, draft: ContactDraft, record_id: str) ->
 
 
 async def _stamped(api: Api, names: Names, draft: ContactDraft) -> Json | None:
-    keys: list[tuple[str, tuple[str, ...]]] = [("person_id", (draft.person_id,))]
+    """By the number first: it is the key where there is one."""
+    phone, person = names.contact["phone_e164"], names.contact["person_id"]
+    keys: dict[str, Sequence[str]] = {person: (draft.person_id,)}
     if draft.phone:
-        keys.insert(0, ("phone_e164", forms(draft.phone)))
-    for name, values in keys:
-        if rows := await api.by_key(CONTACTS, names.contact[name], values, _read(names)):
-            return rows[0]
-    return None
+        keys[phone] = forms(draft.phone)
+    rows = await api.by_any_key(CONTACTS, keys, _read(names))
+    return min(rows, key=lambda row: _text(row, phone) not in keys.get(phone, ()), default=None)
 
 
 async def _create(api: Api, names: Names, draft: ContactDraft) -> Json:

@@ -64,7 +64,11 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
 
 
 async def find_module(api: Api) -> Json | None:
-    return next((row for row in await api.modules() if row.get("api_name") == MODULE), None)
+    """By the api name we asked for, or else by the label, should Zoho have chosen another."""
+    rows = await api.modules()
+    by_name = (row for row in rows if row.get("api_name") == MODULE)
+    by_label = (row for row in rows if row.get("singular_label") == MODULE)
+    return next(by_name, None) or next(by_label, None)
 
 
 def edition_of(org: Json) -> str:
@@ -127,6 +131,8 @@ async def _ensure_fields(
     made = set(missing) if dry_run else await _create_fields(api, place, module, wanted, missing)
     if missing and not dry_run:
         there = _ours(place, await api.fields(module))
+        if any(name not in there for name in wanted if name not in LOOKUPS[1:]):
+            raise CrmError(CrmErrorKind.LOCKED, "Zoho is still making the fields", retry_after_s=30)
         await _relabel(api, place, module, {name: there[name] for name in made if name in there}, language)
     for name, definition_ in wanted.items():
         title = f"{place}.{expected(place)[name]}"

@@ -295,6 +295,14 @@ async def test_one_loose_question_is_enough_where_zoho_finds_parts(world):
     assert world.account.traffic.by_operation["search"] == 1
 
 
+async def test_a_contact_with_the_number_goes_before_one_with_our_id(world):
+    connector = await ready(world)
+    draft = a_draft(phone=None)
+    await connector.upsert_contact(draft)
+    numbered = await connector.upsert_contact(a_draft())
+    assert await connector.upsert_contact(replace(draft, phone=PHONE)) == numbered
+
+
 async def test_a_contact_without_a_name_is_made_with_its_number(world):
     connector = await ready(world)
     ref = await connector.upsert_contact(a_draft(first_name=None))
@@ -397,6 +405,16 @@ async def test_with_it_the_record_is_gone_from_the_bin_too(world):
     (result,) = await connector.upsert_media([an_item()])
     assert "recycle bin" not in (await connector.erase_media(result.ref)).left
     assert world.account.find(result.ref.record_id).is_purged
+
+
+async def test_what_is_not_a_file_of_ours_is_neither_erased_nor_tied(world):
+    connector = await ready(world)
+    contact = await connector.upsert_contact(a_draft())
+    for call in (connector.erase_media(contact), connector.link(contact, [])):
+        with pytest.raises(CrmError) as refusal:
+            await call
+        assert refusal.value.kind is CrmErrorKind.UNSUPPORTED
+    assert len(world.contacts()) == 1
 
 
 # --- notes ---
