@@ -130,6 +130,12 @@ class ProviderConformance:
         assert set(capabilities.credential_hosts) <= set(capabilities.media_hosts)
         assert set(capabilities.own_secrets) <= set(self.provider.secret_names)
         assert capabilities.address_secret in (None, *self.provider.secret_names)
+        asked = [one.name for one in self.provider.asks]
+        assert len(asked) == len(set(asked))
+        if asked:  # whoever answers everything is connected
+            must = {one.name for one in self.provider.asks if one.is_required and one.is_secret}
+            assert must == set(self.provider.secret_names) - set(capabilities.own_secrets)
+            assert "account_id" in asked
         assert capabilities.signs_body or capabilities.address_secret, "nothing tells it from a stranger"
         for host in capabilities.media_hosts:
             assert host == host.lower()

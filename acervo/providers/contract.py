@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 import aiohttp
 
 from acervo.base.errors import Gone, NeedsPerson, Refused, TryLater
+from acervo.providers.asked import Asked
 
 
 class Kind(StrEnum):
@@ -213,6 +214,8 @@ class Capabilities:
     """What a template needs here besides its name, language and values."""
     history_files: timedelta | None = None
     """Files of the past older than this, when the past is told, are never offered."""
+    knocks_at_one_address: bool = False
+    """Registering our address ends another that was there; elsewhere it is added to those there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +340,8 @@ class Provider(Protocol):
     capabilities: ClassVar[Capabilities]
     secret_names: ClassVar[tuple[str, ...]]
     """Required secrets, in the order a person is asked for them."""
+    asks: ClassVar[tuple[Asked, ...]]
+    """Everything a person is asked for, in order; empty where no page offers this provider."""
 
     def __init__(self, credentials: Credentials) -> None: ...
 

@@ -50,3 +50,13 @@ class Registers(Protocol):
     async def registered(self, session: aiohttp.ClientSession) -> str | None:
         """The address the provider knocks at now; None: at none."""
         ...
+
+
+@runtime_checkable
+class Unregisters(Protocol):
+    """A provider that can be told through its API to knock no more."""
+
+    async def unregister(self, session: aiohttp.ClientSession, url: str) -> None:
+        """The provider no longer knocks at `url`; another address that stands there stays. Safe to repeat.
+        Raises AccessLost, ProviderBusy."""
+        ...

@@ -153,6 +153,15 @@ async def change_subscription(request: web.Request) -> web.StreamResponse:
     return refuse(404, "NotFound")
 
 
+async def remove_subscription(request: web.Request) -> web.StreamResponse:
+    if (refusal := await _refused(request, "subscribe")) is not None:
+        return refusal
+    desk, wanted = request.app[DESK], request.match_info["subscription"]
+    left = [one for one in desk.subscriptions if one["id"] != wanted]
+    is_there, desk.subscriptions = len(left) < len(desk.subscriptions), left
+    return web.Response(status=204) if is_there else refuse(404, "NotFound")
+
+
 async def say(request: web.Request) -> web.Response:
     """A handle: the account has this message now, whether or not a webhook will tell of it."""
     request.app[DESK].messages.append(await request.json())
@@ -216,6 +225,7 @@ def create_app(state: State) -> web.Application:
             web.get(path, list_subscriptions),
             web.post(path, add_subscription),
             web.patch(path + "/{subscription}", change_subscription),
+            web.delete(path + "/{subscription}", remove_subscription),
         ]
     app.add_routes(routes)
     return app

@@ -77,6 +77,15 @@ async def add_webhook(request: web.Request) -> web.StreamResponse:
     return web.json_response(made, status=201)
 
 
+async def remove_webhook(request: web.Request) -> web.StreamResponse:
+    if (refusal := await _refused(request, "webhooks")) is not None:
+        return refusal
+    desk, wanted = request.app[DESK], request.match_info["webhook"]
+    left = [one for one in desk.webhooks if one["id"] != wanted]
+    is_there, desk.webhooks = len(left) < len(desk.webhooks), left
+    return web.Response(status=204) if is_there else refuse(404)
+
+
 async def get_desk(request: web.Request) -> web.Response:
     """A handle: what was sent, and whom the account tells."""
     desk = request.app[DESK]
@@ -115,6 +124,7 @@ def create_app(state: State) -> web.Application:
             web.post("/v1/send", send_message),
             web.get("/v1/webhooks", list_webhooks),
             web.post("/v1/webhooks", add_webhook),
+            web.delete("/v1/webhooks/{webhook}", remove_webhook),
         ]
     )
     return app

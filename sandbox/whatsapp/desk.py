@@ -70,6 +70,9 @@ async def post_number(request: web.Request) -> web.StreamResponse:
         return refused
     wanted = (await request.json()).get("webhook_configuration") or {}
     url, token = wanted.get("override_callback_uri", ""), wanted.get("verify_token", "")
+    if not url:  # the override ends
+        state.registered.pop(node, None)
+        return web.json_response({"success": True})
     try:
         is_ours = await shake_hands(url, token)
     except (aiohttp.ClientError, ValueError, TimeoutError):

@@ -12,6 +12,7 @@ import aiohttp
 from acervo.base import clock
 from acervo.base.errors import AcervoError
 from acervo.providers import links, probing, signing, stores
+from acervo.providers.asked import Asked, secret
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.bird import errors, reading, sending, signature
 from acervo.providers.contract import (
@@ -61,6 +62,12 @@ class Bird:
     kind: ClassVar[str] = "bird"
     name: ClassVar[str] = "Bird"
     secret_names: ClassVar[tuple[str, ...]] = ("access_key", "signing_key")
+    asks: ClassVar[tuple[Asked, ...]] = (
+        Asked("account_id"),
+        Asked("workspace_id"),
+        Asked("organization_id"),
+        secret("access_key"),
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         returns_button_ids=False,
         template_options=("version", "keys"),
@@ -197,6 +204,14 @@ class Bird:
         if status == "?":
             return {}
         return {"status": status} if status == "active" else {"status": status, "unwell": ["status"]}
+
+    async def unregister(self, session: aiohttp.ClientSession, url: str) -> None:
+        for one in await self._subscriptions(session):
+            if one.get("url") == url and (identifier := _safe(as_id(one.get("id")))):
+                path = f"{self._subscriptions_path()}/{identifier}"
+                reply = await self._call(session, "DELETE", path)
+                if not 200 <= reply.status < 300 and reply.status != 404:
+                    raise errors.refusal(reply)
 
     async def _first_hop(self, session: aiohttp.ClientSession, url: str) -> Reply:
         headers = {"Range": "bytes=0-0"}

@@ -435,6 +435,16 @@ async def test_our_address_is_registered_for_each_event_and_gets_the_key_again()
     async with stage_with(Bird, [results(theirs, ours), results(other)]) as stage:
         assert await stage.provider.registered(stage.session) == url
         assert await stage.provider.registered(stage.session) is None
+    gone = [Answer(204, body=b""), Answer(404, body=b"{}")]
+    async with stage_with(Bird, [results(theirs, ours, {**ours, "id": "s4"}, other), *gone]) as stage:
+        await stage.provider.unregister(stage.session, url)
+        assert [(r.method, r.path) for r in stage.requests[1:]] == [
+            ("DELETE", f"{path}/s1"),
+            ("DELETE", f"{path}/s4"),
+        ]
+    async with stage_with(Bird, [results(ours), Answer(403, body=b"{}")]) as stage:
+        with pytest.raises(AccessLost):
+            await stage.provider.unregister(stage.session, url)
 
 
 async def test_a_file_whose_link_was_forgotten_is_found_by_its_id():

@@ -12,6 +12,7 @@ import aiohttp
 
 from acervo.base.errors import AcervoError, Gone
 from acervo.providers import probing, signing
+from acervo.providers.asked import DIGITS, Asked, secret
 from acervo.providers.asking import USER_AGENT, Meaning, Reply, host_of, is_safe_at
 from acervo.providers.contract import (
     AccessLost,
@@ -60,6 +61,11 @@ class Dialog360:
     kind: ClassVar[str] = "dialog360"
     name: ClassVar[str] = "360dialog"
     secret_names: ClassVar[tuple[str, ...]] = ("api_key", "hook_secret", "path_key")
+    asks: ClassVar[tuple[Asked, ...]] = (
+        Asked("account_id", DIGITS),
+        secret("api_key"),
+        Asked("no_storage", is_switch=True),
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         declares_sha256=True,
         declares_size=True,
@@ -72,6 +78,7 @@ class Dialog360:
         signs_body=False,
         address_secret="path_key",  # noqa: S106  (its name)
         own_secrets=("hook_secret", "path_key"),
+        knocks_at_one_address=True,
     )
 
     def __init__(self, credentials: Credentials) -> None:

@@ -15,6 +15,7 @@ import aiohttp
 
 from acervo.base.errors import AcervoError
 from acervo.providers import probing, signing
+from acervo.providers.asked import Asked
 from acervo.providers.contract import (
     AccessLost,
     AnnouncedFile,
@@ -74,6 +75,7 @@ class Fake:
     kind: ClassVar[str] = "fake"
     name: ClassVar[str] = "In-memory provider"
     secret_names: ClassVar[tuple[str, ...]] = ("signing_secret",)
+    asks: ClassVar[tuple[Asked, ...]] = ()
     capabilities: ClassVar[Capabilities] = Capabilities(
         declares_sha256=True,
         declares_size=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import aiohttp
 from acervo.base import clock
 from acervo.base.errors import AcervoError
 from acervo.providers import links, probing, signing, stores
+from acervo.providers.asked import SAFE_ID, Asked, secret
 from acervo.providers.asking import Reply, ask, host_of, is_safe_at
 from acervo.providers.contract import (
     AnnouncedFile,
@@ -47,6 +49,7 @@ class MessageBird:
     kind: ClassVar[str] = "messagebird"
     name: ClassVar[str] = "MessageBird Conversations"
     secret_names: ClassVar[tuple[str, ...]] = ("access_key", "signing_key")
+    asks: ClassVar[tuple[Asked, ...]] = (Asked("account_id"), secret("access_key"), secret("signing_key"))
     capabilities: ClassVar[Capabilities] = Capabilities(
         template_options=("namespace",),
         declares_sha256=False,
@@ -148,6 +151,14 @@ class MessageBird:
     async def registered(self, session: aiohttp.ClientSession) -> str | None:
         urls = [as_text(webhook.get("url")) for webhook in await self._webhooks(session)]
         return ours_first(self.kind, urls)
+
+    async def unregister(self, session: aiohttp.ClientSession, url: str) -> None:
+        for webhook in await self._webhooks(session):
+            identifier = as_id(webhook.get("id"))
+            if webhook.get("url") == url and identifier and re.fullmatch(SAFE_ID, identifier):
+                reply = await self._call(session, "DELETE", f"/v1/webhooks/{identifier}")
+                if not 200 <= reply.status < 300 and reply.status != 404:
+                    raise errors.refusal(reply)
 
     async def _webhooks(self, session: aiohttp.ClientSession) -> list[Mapping[str, Any]]:
         """The webhooks of our channel, and those of all channels, that tell of messages."""

@@ -422,6 +422,11 @@ async def test_our_address_is_registered_once():
         assert {request.method for request in stage.requests} == {"GET"}
         assert await stage.provider.registered(stage.session) == url
         assert await stage.provider.registered(stage.session) is None
+    async with stage_with(
+        MessageBird, [webhooks(theirs, ours, {**ours, "id": "../../x"}), Answer(204, body=b"")]
+    ) as stage:
+        await stage.provider.unregister(stage.session, url)
+        assert [(r.method, r.path) for r in stage.requests[1:]] == [("DELETE", "/v1/webhooks/w1")]
 
 
 async def test_a_file_whose_link_was_forgotten_is_found_by_its_id():

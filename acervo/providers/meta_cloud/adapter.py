@@ -11,6 +11,7 @@ import aiohttp
 
 from acervo.base.errors import AcervoError, Gone, NeedsPerson
 from acervo.providers import probing, signing
+from acervo.providers.asked import DIGITS, Asked, secret
 from acervo.providers.asking import USER_AGENT, Reply, host_of
 from acervo.providers.contract import (
     AccessLost,
@@ -68,6 +69,13 @@ class MetaCloud:
     kind: ClassVar[str] = "meta_cloud"
     name: ClassVar[str] = "WhatsApp Cloud API (Meta)"
     secret_names: ClassVar[tuple[str, ...]] = ("token", "app_secret", "verify_token")
+    asks: ClassVar[tuple[Asked, ...]] = (
+        Asked("account_id", DIGITS),
+        Asked("waba_id", DIGITS),
+        secret("token"),
+        secret("app_secret"),
+        Asked("no_storage", is_switch=True),
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         declares_sha256=True,
         declares_size=True,
@@ -77,6 +85,8 @@ class MetaCloud:
         has_handshake=True,
         media_hosts=HOSTS,
         credential_hosts=HOSTS,
+        own_secrets=("verify_token",),
+        knocks_at_one_address=True,
     )
 
     def __init__(self, credentials: Credentials) -> None:
@@ -188,6 +198,12 @@ class MetaCloud:
         told = as_mapping(self._accepted(answer).get(OVERRIDE))
         names = ("phone_number", "whatsapp_business_account", "application")
         return next((url for name in names if (url := as_text(told.get(name)))), None)
+
+    async def unregister(self, session: aiohttp.ClientSession, url: str) -> None:
+        """The override of this number ends; account and app keep theirs."""
+        if await self.registered(session) == url:
+            nothing = {OVERRIDE: {"override_callback_uri": ""}}
+            self._accepted(await self._graph.post(session, self._credentials.account_id, nothing))
 
     def _accepted(self, answer: Reply) -> Mapping[str, Any]:
         """What a good answer says. Code 100 is no lost file here: something of ours is not visible to the token."""

@@ -388,6 +388,20 @@ async def test_without_an_address_of_its_own_the_apps_counts_and_none_is_none():
             assert await stage.provider.registered(stage.session) == found
 
 
+async def test_the_numbers_own_address_ends_and_only_if_it_is_ours():
+    def now(address):
+        told = {"application": "https://app.example.test/", "phone_number": address}
+        return Answer(body=json.dumps({"webhook_configuration": told}).encode())
+
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, [now(ADDRESS), DONE]) as stage:
+        await stage.provider.unregister(stage.session, ADDRESS)
+        assert [request.method for request in stage.requests] == ["GET", "POST"]
+        assert json.loads(stage.bodies[1]) == {"webhook_configuration": {"override_callback_uri": ""}}
+    async with http_stage(MetaCloud, CREDENTIALS, VOICE, [now("https://crm.example.test/in")]) as stage:
+        await stage.provider.unregister(stage.session, ADDRESS)
+        assert [request.method for request in stage.requests] == ["GET"]
+
+
 async def test_registering_fails_in_words():
     for answer, family in (
         (EXPIRED, AccessLost),

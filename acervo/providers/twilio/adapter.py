@@ -14,6 +14,7 @@ import yarl
 from acervo.base import clock
 from acervo.base.errors import AcervoError, Gone
 from acervo.providers import probing, signing
+from acervo.providers.asked import Asked, secret
 from acervo.providers.asking import USER_AGENT, Reply, host_of, is_safe_at
 from acervo.providers.contract import (
     AnnouncedFile,
@@ -32,7 +33,7 @@ from acervo.providers.contract import (
 )
 from acervo.providers.sending import Outgoing, Sent
 from acervo.providers.twilio import condition, errors, files, forms, reading, recovery, senders, sending
-from acervo.providers.twilio.api import Api
+from acervo.providers.twilio.api import ACCOUNT_SID, Api
 from acervo.providers.twilio.messages import Frame
 from acervo.providers.untrusted import as_count, as_id, as_moment
 
@@ -59,6 +60,17 @@ class Twilio:
     kind: ClassVar[str] = "twilio"
     name: ClassVar[str] = "Twilio"
     secret_names: ClassVar[tuple[str, ...]] = ("auth_token",)
+    asks: ClassVar[tuple[Asked, ...]] = (
+        Asked("account_id", r"\+[1-9][0-9]{6,14}", leaves_out=" ().-"),
+        Asked("account_sid", ACCOUNT_SID.pattern),
+        secret("auth_token"),
+        Asked("messaging_service_sid", r"MG[0-9a-f]{32}", is_required=False),
+        Asked(
+            "api_key_sid", r"SK[0-9a-f]{32}", is_secret=True, is_required=False, goes_with="api_key_secret"
+        ),
+        secret("api_key_secret", is_required=False, goes_with="api_key_sid"),
+        Asked("forgets", is_switch=True),
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         declares_sha256=False,
         declares_size=False,
@@ -66,6 +78,7 @@ class Twilio:
         media_hosts=HOSTS,
         credential_hosts=(API_HOST,),
         acknowledgement=("text/xml", "<Response/>"),
+        knocks_at_one_address=True,
     )
 
     def __init__(self, credentials: Credentials) -> None:
@@ -179,6 +192,9 @@ class Twilio:
 
     async def registered(self, session: aiohttp.ClientSession) -> str | None:
         return await senders.registered(self._api, session, self._credentials.account_id)
+
+    async def unregister(self, session: aiohttp.ClientSession, url: str) -> None:
+        await senders.unregister(self._api, session, self._credentials.account_id, url)
 
     def _frame(self, at: datetime) -> Frame:
         return Frame(self._api.account_sid, self._credentials.account_id, self._api.origins, at)

@@ -40,6 +40,16 @@ async def registered(api: Api, session: aiohttp.ClientSession, own_number: str) 
     return (as_text(webhook.get("callback_url")) or "").partition("#")[0] or None
 
 
+async def unregister(api: Api, session: aiohttp.ClientSession, own_number: str, url: str) -> None:
+    """Its addresses are emptied, if they are ours. Unsure whether Twilio takes empty ones; if not, it says so."""
+    if await registered(api, session, own_number) != url:
+        return
+    own = await sender(api, session, own_number)
+    webhook = dict.fromkeys(("callback_url", "fallback_url", "status_callback_url"), "")
+    path = f"{PATH}/{as_word(own.get('sid'))}"
+    await api.ask_well(session, "POST", path, host=MESSAGING, json={"webhook": webhook})
+
+
 async def sender(api: Api, session: aiohttp.ClientSession, own_number: str) -> Mapping[str, Any]:
     """The sender of this number. Raises AccessLost when the account has none."""
     params = {"Channel": "whatsapp", "PageSize": PAGE_SIZE}

@@ -701,6 +701,15 @@ async def test_our_address_is_written_to_our_sender_and_to_no_other():
             await stage.provider.register(stage.session, ADDRESS)
 
 
+async def test_our_address_is_taken_away_and_another_stays():
+    async with asked(answer(SENDERS), answer(SENDERS), answer({}, status=202)) as stage:
+        await stage.provider.unregister(stage.session, ADDRESS)
+        assert [r.method for r in stage.requests] == ["GET", "GET", "POST"]
+    async with asked(answer(SENDERS)) as stage:
+        await stage.provider.unregister(stage.session, f"{ADDRESS}x")
+        assert [r.method for r in stage.requests] == ["GET"]
+
+
 async def test_a_message_goes_out_in_twilios_words():
     bodies = []
     for message in TestTwilioSends().messages():
@@ -793,6 +802,7 @@ async def test_no_request_carries_credentials_anywhere_but_to_twilios_api(monkey
             lambda: adapter.forget(session, VOICE),
             lambda: adapter.register(session, ADDRESS),
             lambda: adapter.registered(session),
+            lambda: adapter.unregister(session, ADDRESS),
             lambda: adapter.send(session, Outgoing(person, text="oi")),
             lambda: adapter.send(session, button),
             lambda: anext(adapter.missed(session, ARRIVED_AT)),
