@@ -45,8 +45,10 @@ class LivePart extends HTMLElement {
     if (focused) (focused.isConnected ? focused : document.getElementById(focused.id))?.focus({ preventScroll: true });
   }
 
-  /** Somebody fills in a form or holds a position: not now. */
+  /** Somebody fills in a form or holds a position, or a link in here was followed and its answer is on the way (htmx finds
+      out by the link what to do with it): not now. */
   get isInUse() {
+    if (this.querySelector(".htmx-request")) return true;
     const active = document.activeElement;
     const isFilledIn = this.contains(active) && active.matches("select, textarea, input:not([type=range])");
     return isFilledIn || Boolean(held && this.contains(held));
