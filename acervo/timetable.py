@@ -24,7 +24,7 @@ from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
 from acervo.fetch import forgotten as copies_there
-from acervo.govern import erasure, liveness, probes
+from acervo.govern import connections, erasure, liveness, probes
 from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, MediaFile, Remake
 from acervo.prepare import scan
@@ -124,6 +124,13 @@ def _promise_recent() -> None:
     recent = MediaFile.objects.kept().filter(prepared_at__gte=clock.now() - LOOK_BACK)
     with transaction.atomic():
         outbox.promise(list(recent.values_list("pk", flat=True)))
+
+
+@clockwork.periodic(cron="23 * * * *")
+@clockwork.task(name="erase_ended_secrets", queue="tick", queueing_lock="erase_ended_secrets")
+async def erase_ended_secrets(timestamp: int) -> None:
+    """Secrets that were replaced, and whose time beside the new ones is over."""
+    await in_thread(connections.erase_ended)
 
 
 @clockwork.periodic(cron="* * * * * */20")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -16,11 +18,27 @@ from acervo.base.errors import Refused
 from acervo.base.http import is_allowed_private, is_public_address
 from acervo.fetch import forgotten
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, MediaFile, OnRevoke, Purpose, Workspace
+from acervo.models import (
+    AuditEntry,
+    Connection,
+    Deed,
+    MediaFile,
+    OnRevoke,
+    Purpose,
+    Setup,
+    Workspace,
+)
 from acervo.providers.contract import Outcome
 from acervo.providers.recovery import Forgets
 
 FORGETS: Final[Mapping[str, bool | str]] = {"nothing": False, "proven": True, "all": forgotten.ALL}
+
+PREVIOUS_FOR = timedelta(days=7)
+"""How long a replaced secret still counts: enough to change it everywhere, and no door left open for ever."""
+
+
+NUMBER_REMOVED = "number_removed"
+"""Why a file is lost that still waited when its number was removed."""
 
 
 class AlreadyConnected(Refused):
@@ -83,18 +101,100 @@ def connect(
 def reconnect(connection: Connection, secrets: Mapping[str, str], by: str) -> None:
     """New secrets for a connection that stays what it is; it resumes. The old app secret stays good for verifying
     while both are in use (`<name>_previous`), so that no webhook is refused during a rotation."""
-    known = credentials.open_secrets(connection)
     given = {name: value for name, value in secrets.items() if value}
-    previous = {
-        f"{name}_previous": known[name] for name in given if name in known and known[name] != given[name]
-    }
-    connection.sealed_secrets = credentials.seal_secrets(connection.pk, {**known, **previous, **given})
+    _replace_secrets(connection, given)
     with transaction.atomic():
-        connection.save(update_fields=["sealed_secrets"])
+        connection.save(update_fields=["sealed_secrets", "previous_until"])
         connection.resume()
         _hope_again(connection)
         _make_due(connection)
         _record(connection, "connection.reconnected", by, ",".join(sorted(given)))
+
+
+def has_previous(connection: Connection) -> bool:
+    """Whether secrets of before the last change still count."""
+    if connection.previous_until and connection.previous_until <= clock.now():
+        return False
+    return any(name.endswith(credentials.PREVIOUS) for name in credentials.open_secrets(connection))
+
+
+def end_previous(connection: Connection, by: str) -> None:
+    """From now on only the new secrets count; the old ones are erased."""
+    known = credentials.open_secrets(connection)
+    kept = {name: value for name, value in known.items() if not name.endswith(credentials.PREVIOUS)}
+    if kept == known:
+        return
+    connection.sealed_secrets = credentials.seal_secrets(connection.pk, kept)
+    connection.previous_until = None
+    with transaction.atomic():
+        connection.save(update_fields=["sealed_secrets", "previous_until"])
+        _record(connection, "connection.previous_ended", by, "")
+
+
+def erase_ended() -> None:
+    """Old secrets whose time is over count no more already; now they are gone."""
+    for connection in Connection.objects.filter(previous_until__lte=clock.now(), removed_at=None):
+        end_previous(connection, "system:tick")
+
+
+def correct(
+    connection: Connection, *, name: str, account_id: str, options: Mapping[str, Any], by: str
+) -> None:
+    """What was mistyped when it was made. Raises AlreadyConnected."""
+    merged = {key: value for key, value in {**connection.options, **options}.items() if value != ""}
+    wanted = {"name": name, "account_id": account_id, "options": merged}
+    changed = [field for field, value in wanted.items() if getattr(connection, field) != value]
+    if not changed:
+        return
+    for field in changed:
+        setattr(connection, field, wanted[field])
+    try:
+        with transaction.atomic():
+            connection.save(update_fields=changed)
+            _record(connection, "connection.changed", by, ",".join(changed))
+    except IntegrityError as error:
+        if "account_is_connected_once_in_its_workspace" in str(error):
+            raise AlreadyConnected() from error
+        raise
+
+
+def rename(connection: Connection, name: str, by: str) -> None:
+    correct(connection, name=name, account_id=connection.account_id, options={}, by=by)
+
+
+def set_legal_basis(connection: Connection, legal_basis: str, by: str) -> None:
+    """Why files of this number may be kept."""
+    if connection.legal_basis == legal_basis:
+        return
+    connection.legal_basis = legal_basis
+    details = {"kind": connection.kind, "legal_basis": legal_basis}
+    with transaction.atomic():
+        connection.save(update_fields=["legal_basis"])
+        deed = Deed("connection.privacy_set", "connection", connection.pk, "", details)
+        AuditEntry.objects.record(connection.workspace_id, by, [deed])
+
+
+def replace_own(connection: Connection, by: str) -> None:
+    """New values for the secrets that we made up; the old ones count beside them."""
+    made = _own_secrets(connection.kind, connection.purpose)
+    _replace_secrets(connection, made)
+    with transaction.atomic():
+        connection.save(update_fields=["sealed_secrets", "previous_until"])
+        _record(connection, "connection.own_secrets_renewed", by, ",".join(sorted(made)))
+
+
+def put_own_back(connection: Connection) -> None:
+    """The provider did not say that it took the new ones: the old are current again, and the new count beside them, in
+    case it took them all the same."""
+    known = credentials.open_secrets(connection)
+    names = providers.get(connection.kind).capabilities.own_secrets
+    old = {
+        name: known[f"{name}{credentials.PREVIOUS}"]
+        for name in names
+        if f"{name}{credentials.PREVIOUS}" in known
+    }
+    _replace_secrets(connection, old)
+    connection.save(update_fields=["sealed_secrets", "previous_until"])
 
 
 def pause(connection: Connection, by: str, reason: str = "by_hand") -> None:
@@ -113,12 +213,41 @@ def resume(connection: Connection, by: str) -> None:
 
 
 def remove(connection: Connection, by: str) -> None:
-    """The door closes; files already kept stay."""
+    """The door closes and its secrets are erased; files already kept stay, and those that still waited are stated as
+    lost, since nobody can fetch them any more."""
+    at = clock.now()
     with transaction.atomic():
         found = Connection.objects.filter(pk=connection.pk, removed_at=None)
-        if not found.update(removed_at=clock.now(), removed_by=by):
+        if not found.update(removed_at=at, removed_by=by, **_erased(connection)):
             return
-        _record(connection, "connection.removed", by, "")
+        lost = _give_up_waiting(connection, at)
+        deeds = [Deed("file.lost", "file", pk, NUMBER_REMOVED) for pk in lost]
+        setups = Setup.objects.unfinished().filter(connection=connection)
+        dropped = [Deed("setup.dropped", "setup", pk) for pk in setups.values_list("pk", flat=True)]
+        setups.update(dropped_at=at, dropped_by=by, changed_at=at)
+        removed = Deed(
+            "connection.removed",
+            "connection",
+            connection.pk,
+            "",
+            {"kind": connection.kind, "lost": len(lost)},
+        )
+        AuditEntry.objects.record(connection.workspace_id, by, [*deeds, *dropped, removed])
+
+
+def _erased(connection: Connection) -> dict[str, Any]:
+    return {"sealed_secrets": credentials.seal_secrets(connection.pk, {}), "previous_until": None}
+
+
+def _give_up_waiting(connection: Connection, at: datetime) -> list[UUID]:
+    if connection.purpose != Purpose.PROVIDER:
+        return []
+    waiting = MediaFile.objects.awaited().filter(connection=connection).select_for_update(no_key=True)
+    found = list(waiting.order_by("id").values_list("pk", flat=True))
+    MediaFile.objects.filter(pk__in=found).update(
+        refusal=NUMBER_REMOVED, refused_at=at, gone_at=at, changed_at=at, claimed_until=None
+    )
+    return found
 
 
 def change_on_revoke(connection: Connection, wanted: str, by: str) -> bool:
@@ -183,6 +312,19 @@ def _refuse_missing(kind: str, purpose: str, secrets: Mapping[str, str]) -> None
     missing = [name for name in adapter.secret_names if not secrets.get(name)]
     if missing:
         raise SecretMissing(f"{adapter.name} needs: {', '.join(missing)}.")
+
+
+def _replace_secrets(connection: Connection, given: Mapping[str, str]) -> None:
+    """In the row at hand, not saved: the new values, and beside them those they replace."""
+    known = credentials.open_secrets(connection)
+    previous = {
+        f"{name}{credentials.PREVIOUS}": known[name]
+        for name in given
+        if name in known and known[name] != given[name]
+    }
+    connection.sealed_secrets = credentials.seal_secrets(connection.pk, {**known, **previous, **given})
+    if previous:
+        connection.previous_until = clock.now() + PREVIOUS_FOR
 
 
 def _hope_again(connection: Connection) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -53,6 +54,7 @@ class HookApp:
         self._journal = journal
         self._doors = Doors()
         self._forgeries: dict[UUID, int] = {}
+        self._confirmed: dict[UUID, float] = {}
         self._audits: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +70,7 @@ class HookApp:
         if scope["method"] == "POST":
             return await self._post(door, scope, receive, send)
         if scope["method"] == "GET":
-            return await _shake_hands(door, scope, send)
+            return await self._shake_hands(door, scope, send)
         return await _answer(send, 405)
 
     async def _post(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,29 +100,40 @@ class HookApp:
         content_type, text = door.provider.capabilities.acknowledgement
         return await _answer(send, 200, text.encode(), content_type.encode() or PLAIN)
 
+    async def _shake_hands(self, door: Door, scope: Scope, send: Send) -> None:
+        try:
+            challenge = door.provider.handshake(Webhook("GET", {}, b"", _query(scope), _public_url(scope)))
+        except ForgedWebhook:
+            return await _answer(send, 403)
+        self._note_confirmation(door)
+        return await _answer(send, 200, challenge.encode())
+
+    def _note_confirmation(self, door: Door) -> None:
+        """Whoever sets the address up sees it turn green. Once per window, like forgeries."""
+        now = time.monotonic()
+        if self._confirmed.get(door.connection_id, 0.0) < now:
+            self._confirmed[door.connection_id] = now + FORGERY_WINDOW_S
+            self._write_later(_write_audit(door, Deed("webhook.confirmed", "connection", door.connection_id)))
+
     def _note_forgery(self, door: Door) -> None:
         is_first = door.connection_id not in self._forgeries
         self._forgeries[door.connection_id] = self._forgeries.get(door.connection_id, 0) + 1
         if is_first:
-            task = asyncio.create_task(self._audit_forgeries(door))
-            self._audits.add(task)
-            task.add_done_callback(self._audits.discard)
+            self._write_later(self._audit_forgeries(door))
+
+    def _write_later(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Nobody who knocks waits for the audit trail."""
+        task = asyncio.create_task(writing)
+        self._audits.add(task)
+        task.add_done_callback(self._audits.discard)
 
     async def _audit_forgeries(self, door: Door) -> None:
         """The first forgery is written at once, those of the next seconds together after them."""
-        await _write_audit(door, 1)
+        await _write_audit(door, _forgeries(door, 1))
         await asyncio.sleep(FORGERY_WINDOW_S)
         more = self._forgeries.pop(door.connection_id) - 1
         if more:
-            await _write_audit(door, more)
-
-
-async def _shake_hands(door: Door, scope: Scope, send: Send) -> None:
-    try:
-        challenge = door.provider.handshake(Webhook("GET", {}, b"", _query(scope), _public_url(scope)))
-    except ForgedWebhook:
-        return await _answer(send, 403)
-    return await _answer(send, 200, challenge.encode())
+            await _write_audit(door, _forgeries(door, more))
 
 
 def _public_url(scope: Scope) -> str:
@@ -167,12 +180,16 @@ async def _hear(receive: Receive) -> MutableMapping[str, Any]:
     return message
 
 
-async def _write_audit(door: Door, count: int) -> None:
-    deed = Deed("webhook.refused", "connection", door.connection_id, "forged", {"count": count})
+def _forgeries(door: Door, count: int) -> Deed:
+    return Deed("webhook.refused", "connection", door.connection_id, "forged", {"count": count})
+
+
+async def _write_audit(door: Door, deed: Deed) -> None:
     try:
         await sync_to_async(_record)(door, deed)
     except Error:
-        log.error("hooks.audit_not_written", extra={"connection": str(door.connection_id), "count": count})
+        about = {"connection": str(door.connection_id), "action": deed.action}
+        log.error("hooks.audit_not_written", extra=about)
 
 
 def _record(door: Door, deed: Deed) -> None:

@@ -17,7 +17,7 @@ from acervo.base import clock, sealed
 from acervo.base.database import alone, in_thread
 from acervo.crms.contract import Connector, CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.tokens import AskForToken, KeptToken
-from acervo.models import Connection, Transcriber
+from acervo.models import Connection, Setup, Transcriber
 from acervo.providers.contract import Credentials, Provider
 from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
 
@@ -28,6 +28,10 @@ _TOKEN = "access token"  # noqa: S105  (a name beside the secrets; no adapter's 
 _LOOK_AGAIN_S = 0.5
 _LOOKS = 80
 """Forty seconds: longer than one question for a token may take."""
+
+
+PREVIOUS = "_previous"
+"""How the name of a secret ends that was replaced and still counts."""
 
 
 def seal_secrets(connection_id: UUID, secrets: Mapping[str, str]) -> bytes:
@@ -42,15 +46,37 @@ def open_secrets(connection: Connection) -> dict[str, str]:
     return opened
 
 
+def seal_setup_secrets(setup_id: UUID, secrets: Mapping[str, str]) -> bytes:
+    """Bound to the setup, as above to the connection."""
+    return sealed.seal(_master_key(), json.dumps(dict(secrets)).encode(), _setup_bond(setup_id))
+
+
+def open_setup_secrets(setup: Setup) -> dict[str, str]:
+    """Empty where nothing was typed yet. Raises `sealed.SealedElsewhere`, as above."""
+    if setup.sealed_secrets is None:
+        return {}
+    raw = sealed.unseal(_master_key(), bytes(setup.sealed_secrets), _setup_bond(setup.pk))
+    opened: dict[str, str] = json.loads(raw)
+    return opened
+
+
 def provider(connection: Connection) -> Provider:
-    """The adapter of a WhatsApp account."""
-    return providers.get(connection.kind)(
+    """The adapter of a WhatsApp account. Secrets of before a change count until their time is over."""
+    secrets = open_secrets(connection)
+    if connection.previous_until and connection.previous_until <= clock.now():
+        secrets = {name: value for name, value in secrets.items() if not name.endswith(PREVIOUS)}
+    return provider_with(connection, secrets)
+
+
+def provider_with(account: Connection | Setup, secrets: Mapping[str, str]) -> Provider:
+    """The adapter of an account with secrets that are not in its row: to try them out."""
+    return providers.get(account.kind)(
         Credentials(
-            account_id=connection.account_id,
-            secrets=open_secrets(connection),
-            options=connection.options,
-            api_base=connection.api_base,
-            allowed_hosts=_named_hosts(connection.api_base),
+            account_id=account.account_id,
+            secrets=secrets,
+            options=account.options,
+            api_base=account.api_base,
+            allowed_hosts=_named_hosts(account.api_base),
         )
     )
 
@@ -167,6 +193,10 @@ def _named_hosts(api_base: str | None) -> tuple[str, ...]:
 
 def _bond(connection_id: UUID) -> bytes:
     return f"connection/{connection_id}".encode()
+
+
+def _setup_bond(setup_id: UUID) -> bytes:
+    return f"setup/{setup_id}".encode()
 
 
 def _engine_bond(workspace_id: UUID) -> bytes:

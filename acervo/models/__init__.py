@@ -3,7 +3,7 @@
 from acervo.models.account_event import AccountEvent, Severity
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.chat_import import ChatImport
-from acervo.models.connection import Connection, OnRevoke, Purpose
+from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
 from acervo.models.consent import ConsentAnswer
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
@@ -19,6 +19,7 @@ from acervo.models.remake import Remake
 from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
 from acervo.models.sending import AnswerPolicy, EarlyStatus, Sending, SendingPurpose
+from acervo.models.setup import Setup, SetupLink, Step
 from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
 
@@ -37,6 +38,7 @@ __all__ = [
     "Direction",
     "EarlyStatus",
     "Kind",
+    "LegalBasis",
     "Limit",
     "MadeAt",
     "MediaFile",
@@ -58,8 +60,11 @@ __all__ = [
     "Sealing",
     "Sending",
     "SendingPurpose",
+    "Setup",
+    "SetupLink",
     "Severity",
     "SizeLimit",
+    "Step",
     "Team",
     "Transcriber",
     "Transcript",

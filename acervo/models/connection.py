@@ -20,6 +20,16 @@ class Purpose(models.TextChoices):
     CRM = "crm", "crm"
 
 
+class LegalBasis(models.TextChoices):
+    """Why the law lets a company keep what customers send to a number (LGPD art. 7 and 11, GDPR art. 6 and 9)."""
+
+    CONSENT = "consent", "consent"
+    CONTRACT = "contract", "contract"
+    LEGITIMATE_INTEREST = "legitimate_interest", "legitimate_interest"
+    HEALTH_CARE = "health_care", "health_care"
+    LEGAL_DUTY = "legal_duty", "legal_duty"
+
+
 class OnRevoke(models.TextChoices):
     """What becomes of files whose sender took them back. That it happened is always written down."""
 
@@ -76,6 +86,11 @@ class Connection(models.Model):
     paused_by = models.CharField(max_length=64, null=True, blank=True)
     pause_reason = models.CharField(max_length=32, null=True, blank=True)
     """An outcome such as `token_revoked`, or `by_hand`."""
+    legal_basis = models.CharField(max_length=20, choices=LegalBasis, null=True, blank=True)
+    """None: nobody has said it yet."""
+    previous_until = models.DateTimeField(null=True, blank=True)
+    """Until when the secrets before the last change (`<name>_previous`) are accepted; None: without an end, or there
+    are none."""
     removed_at = models.DateTimeField(null=True, blank=True)
     removed_by = models.CharField(max_length=64, null=True, blank=True)
 
@@ -118,6 +133,10 @@ class Connection(models.Model):
                 name="connection_check_has_a_time_and_a_code_or_neither",
                 condition=Q(checked_at=None, check_code=None)
                 | Q(checked_at__isnull=False, check_code__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="connection_legal_basis_is_known",
+                condition=Q(legal_basis=None) | Q(legal_basis__in=LegalBasis.values),
             ),
             models.CheckConstraint(
                 name="connection_purpose_is_known", condition=Q(purpose__in=Purpose.values)

@@ -14,14 +14,14 @@ from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from acervo import crms, providers
 from acervo.base import ids
 from acervo.govern import connections as govern
 from acervo.govern.concerns import Concern, Weight
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, Purpose, by_member
-from acervo.web import words
+from acervo.web import guidance, setups, words
 from acervo.web.guards import MemberRequest, for_members, needs
 
 
@@ -40,6 +40,9 @@ class Row:
     deadline: datetime | None
     """When the most urgent waiting file can no longer be had."""
     webhook_url: str
+    """Empty where the provider learns it by its API."""
+    legal_basis: words.Words
+    """Why its files are kept; empty while nobody has said it."""
 
     @property
     def slug(self) -> str:
@@ -61,6 +64,7 @@ def connections(request: MemberRequest) -> HttpResponse:
         {
             "numbers": [row for row in found if not row.is_crm],
             "crms": [row for row in found if row.is_crm],
+            "begun": setups.begun(request.user),
             "can_connect": request.user.can(Ability.CONNECT),
         },
     )
@@ -86,33 +90,6 @@ def resume(request: MemberRequest, connection: UUID) -> HttpResponse:
     govern.resume(account, by_member(request.user))
     messages.success(request, _("%(name)s goes on. What waited is on its way.") % {"name": account.name})
     return redirect("connections")
-
-
-@require_http_methods(["GET", "POST"])
-@for_members
-@needs(Ability.CONNECT)
-def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
-    """New secrets for a connection; an empty field keeps the one that is there."""
-    account = _visible(request.user, connection)
-    names = _adapter(account).secret_names
-    given = {name: request.POST.get(name, "").strip() for name in names}
-    if request.method == "POST" and any(given.values()):
-        govern.reconnect(account, given, by_member(request.user))
-        messages.success(
-            request, _("%(name)s is connected again. What waited is on its way.") % {"name": account.name}
-        )
-        return redirect("connections")
-    return render(
-        request,
-        "reconnect.html",
-        {
-            "connection": account,
-            "row": row_of(request.user, account.pk),
-            "fields": [(name, words.SECRETS.get(name, name)) for name in names],
-            "is_empty": request.method == "POST",
-        },
-        status=422 if request.method == "POST" else 200,
-    )
 
 
 def rows(member: Member) -> list[Row]:
@@ -171,8 +148,15 @@ def _row(account: Any) -> Row:
         waiting=account.promised if is_crm else account.awaited,
         last_file_at=account.last_success_at if is_crm else account.last_file_at,
         deadline=account.deadline,
-        webhook_url="" if is_crm else govern.webhook_url(account),
+        webhook_url=govern.webhook_url(account) if _is_pasted(account) else "",
+        legal_basis=guidance.LEGAL_BASES[account.legal_basis][0] if account.legal_basis else "",
     )
+
+
+def _is_pasted(account: Connection) -> bool:
+    """Elsewhere nobody has a use for the address, and it may be a secret."""
+    guide = guidance.GUIDES.get(account.kind)
+    return account.purpose == Purpose.PROVIDER and (guide is None or guide.can_paste)
 
 
 def _adapter(account: Connection) -> Any:

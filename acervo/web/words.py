@@ -142,6 +142,7 @@ OUTCOMES: Final[Mapping[str, Words]] = {
     Outcome.FORBIDDEN_HOST: _(
         "The download link led outside WhatsApp's own servers, so it was not followed."
     ),
+    "number_removed": _("Its number was removed before the file was here, so nobody can fetch it any more."),
     Outcome.UNKNOWN: _(
         "Something we did not expect happened. It is written down, and we try again by ourselves."
     ),
@@ -151,6 +152,7 @@ LOST: Final[Mapping[str, Words]] = {
     Outcome.LOST_AT_PROVIDER: _("WhatsApp could not get it"),
     Outcome.TOO_LARGE: _("Larger than the limit"),
     Outcome.FORBIDDEN: _("WhatsApp did not allow it"),
+    "number_removed": _("Its number was removed"),
     Outcome.FORBIDDEN_HOST: _("Its link led astray"),
     TAKEN_BACK: _("Taken back and erased"),
 }
@@ -437,12 +439,12 @@ SECRETS: Final[Mapping[str, Words]] = {
     "token": _("Access token"),
     "secret": _("Client secret or API token"),
     "app_secret": _("App secret"),
-    "verify_token": _("Verify token"),
     "signing_secret": _("Signing secret"),
     "client_id": _("Client ID"),
     "client_secret": _("Client secret"),
     "refresh_token": _("Refresh token"),
 }
+"""Of CRMs, and of providers no page offers; the others are in `guidance`."""
 
 # ── copies made anew ──
 
@@ -532,6 +534,11 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.resumed": Happening(_("Resumed"), "play", "ok"),
     "connection.reconnected": Happening(_("Reconnected"), "plug", "ok"),
     "connection.registered": Happening(_("Our address was told to the provider"), "plug", "ok"),
+    "connection.unregistered": Happening(_("The provider was told to knock here no more"), "plug", "warn"),
+    "connection.changed": Happening(_("Changed"), "pencil", "info"),
+    "connection.privacy_set": Happening(_("Why its files are kept was decided"), "shield-check", "info"),
+    "connection.own_secrets_renewed": Happening(_("Secrets of our own were made anew"), "lock", "info"),
+    "connection.previous_ended": Happening(_("The old secrets ended"), "lock", "info"),
     "file.hidden": Happening(_("Hidden, because its sender took it back"), "lock", "warn"),
     "file.erase_asked": Happening(_("To be erased, because its sender took it back"), "ban", "warn"),
     "file.erased": Happening(_("Erased, with its copies and its transcript"), "ban", "bad"),
@@ -558,6 +565,17 @@ ACTIONS: Final[Mapping[str, Happening]] = {
         _("What happens to files that are taken back was changed"), "settings", "info"
     ),
     "connection.removed": Happening(_("Removed"), "ban", "bad"),
+    "setup.begun": Happening(_("Connecting a number was begun"), "plug", "info"),
+    "setup.provider_changed": Happening(_("Another provider was chosen"), "plug", "info"),
+    "setup.webhook_settled": Happening(_("The webhook was set"), "webhook", "info"),
+    "setup.tested": Happening(_("A first file was received"), "circle-check", "ok"),
+    "setup.test_skipped": Happening(_("The test was skipped"), "skip-forward", "warn"),
+    "setup.finished": Happening(_("Connecting a number was finished"), "circle-check", "ok"),
+    "setup.dropped": Happening(_("Connecting a number was given up"), "ban"),
+    "setup.step_sent": Happening(_("A step was sent to somebody else"), "send", "info"),
+    "setup.link_used": Happening(_("Somebody else did a step"), "user-check", "info"),
+    "setup.link_revoked": Happening(_("A link for a step was taken back"), "ban", "info"),
+    "webhook.confirmed": Happening(_("The provider confirmed our address"), "webhook", "ok"),
     "webhook.refused": Happening(_("A forged webhook was refused"), "shield-alert", "bad"),
     "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),
     "transcript.asked": Happening(_("A transcript was asked for"), "captions", "info"),
@@ -596,6 +614,7 @@ SYSTEM_ACTORS: Final[Mapping[str, Words]] = {
     "system": _("Acervo"),
     "command": _("Command line"),
     "provider": _("WhatsApp"),
+    "link": _("Somebody with a link for one step"),
     "member": _("A former member"),
 }
 

@@ -63,7 +63,7 @@ def test_nor_on_a_contact_page(page: Page, archive: Archive) -> None:
 
 def test_nor_on_the_form_to_reconnect(page: Page, archive: Archive, complaints: Complaints) -> None:
     page.goto(f"{archive.url}/integrations")
-    page.get_by_role("link", name="Reconnect").first.click()
+    page.get_by_role("link", name="New secrets").first.click()
     page.wait_for_url("**/reconnect")
     assert violations(page) == []
     page.get_by_role("button", name="Reconnect").click()

@@ -95,7 +95,7 @@ def test_reconnecting_with_nothing_pasted_changes_nothing_and_says_so(
     page: Page, archive: Archive, complaints: Complaints
 ) -> None:
     page.goto(f"{archive.url}/integrations")
-    panel(page, "WhatsApp numbers").get_by_role("link", name="Reconnect").click()
+    panel(page, "WhatsApp numbers").get_by_role("link", name="New secrets").click()
     page.get_by_role("button", name="Reconnect").click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing was pasted, so nothing changed.")
     complaints.forgive("status of 422")

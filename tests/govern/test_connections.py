@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +13,8 @@ from acervo.base import clock
 from acervo.base.errors import Refused
 from acervo.govern import connections
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Delivery, MediaFile, Workspace
+from acervo.models import AuditEntry, Connection, Delivery, MediaFile, Setup, Workspace
+from acervo.providers.contract import ForgedWebhook, Webhook
 from tests.conftest import make_connection
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +95,70 @@ def test_a_crm_is_reconnected_too(workspace: Workspace) -> None:
     row.refresh_from_db()
     assert credentials.open_secrets(row)["token"] == "new"
     assert row.paused_at is None
+
+
+def test_an_old_secret_counts_for_a_week_and_is_then_erased(workspace: Workspace) -> None:
+    row = connect(workspace)
+    before = clock.now()
+    connections.reconnect(row, {"app_secret": "new-secret"}, by="test")
+    assert row.previous_until is not None
+    assert row.previous_until - before >= connections.PREVIOUS_FOR
+    old = webhook_signed_with("s3cr3t-value")
+    credentials.provider(row).verify(old)
+    Connection.objects.update(previous_until=clock.now())
+    row.refresh_from_db()
+    with pytest.raises(ForgedWebhook):
+        credentials.provider(row).verify(old)
+    credentials.provider(row).verify(webhook_signed_with("new-secret"))
+    assert not connections.has_previous(row)
+    connections.erase_ended()
+    row.refresh_from_db()
+    assert "app_secret_previous" not in credentials.open_secrets(row)
+    assert row.previous_until is None
+
+
+def test_somebody_may_end_the_old_secret_at_once(workspace: Workspace) -> None:
+    row = connect(workspace)
+    connections.reconnect(row, {"app_secret": "new-secret"}, by="test")
+    connections.end_previous(row, by="test")
+    connections.end_previous(row, by="test")
+    row.refresh_from_db()
+    assert set(credentials.open_secrets(row)) == set(SECRETS)
+    assert AuditEntry.objects.filter(action="connection.previous_ended").count() == 1
+
+
+def webhook_signed_with(secret: str) -> Webhook:
+    signature = hmac.new(secret.encode(), b"{}", "sha256").hexdigest()
+    return Webhook("POST", {"x-hub-signature-256": f"sha256={signature}"}, b"{}")
+
+
+def test_removing_keeps_what_is_kept_and_states_what_is_lost(
+    workspace: Workspace,
+    connection: Connection,
+    kept_file: Callable[..., MediaFile],
+    announced_file: Callable[..., MediaFile],
+) -> None:
+    kept, waiting = kept_file(), announced_file()
+    begun = Setup.objects.create(
+        workspace=workspace, kind="meta_cloud", connection=connection, begun_by="test"
+    )
+    connections.remove(connection, by="test")
+    kept.refresh_from_db()
+    waiting.refresh_from_db()
+    begun.refresh_from_db()
+    connection.refresh_from_db()
+    assert kept.stored_at is not None
+    assert (waiting.state, waiting.refusal) == ("lost", connections.NUMBER_REMOVED)
+    assert AuditEntry.objects.of("file", waiting.pk).filter(action="file.lost").exists()
+    assert begun.dropped_at is not None
+    assert credentials.open_secrets(connection) == {}
+
+
+def test_privacy_is_written_down_once_for_each_change(connection: Connection) -> None:
+    for basis in ("consent", "consent", "contract"):
+        connections.set_legal_basis(connection, basis, by="test")
+    entries = AuditEntry.objects.filter(action="connection.privacy_set").order_by("number")
+    assert [entry.details["legal_basis"] for entry in entries] == ["consent", "contract"]
 
 
 def test_resuming_makes_what_waited_due(

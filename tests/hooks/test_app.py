@@ -51,6 +51,29 @@ async def test_a_sender_who_hangs_up_in_the_middle_forged_nothing(connection: Co
     assert not await AuditEntry.objects.aexists()
 
 
+async def test_a_handshake_is_written_down_once_and_a_wrong_one_never(connection: Connection) -> None:
+    app = HookApp(None)  # type: ignore[arg-type]
+    answers = []
+
+    async def send(event: Any) -> None:
+        answers.append(event.get("status", event.get("body")))
+
+    for token in ("v3r1fy", "v3r1fy", "a guess"):
+        query = f"hub.mode=subscribe&hub.challenge=1158&hub.verify_token={token}".encode()
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": address(connection),
+            "query_string": query,
+            "headers": [],
+        }
+        await app(scope, None, send)  # type: ignore[arg-type]
+    await asyncio.gather(*app._audits)
+    assert answers == [200, b"1158", 200, b"1158", 403, b""]
+    entry = await AuditEntry.objects.aget()
+    assert (entry.action, entry.by) == ("webhook.confirmed", f"provider:{ids.text(connection.pk)}")
+
+
 async def test_a_connection_whose_secrets_do_not_open_asks_the_provider_to_come_again(
     connection: Connection,
 ) -> None:

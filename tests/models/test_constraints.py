@@ -33,6 +33,8 @@ from acervo.models import (
     Remake,
     Rendition,
     Sending,
+    Setup,
+    SetupLink,
     SizeLimit,
     Team,
     Transcriber,
@@ -81,6 +83,30 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
         good.connection, removed_at=NOW
     ),
     "connection_purpose_is_known": lambda good: change(good.connection, purpose="both"),
+    "connection_legal_basis_is_known": lambda good: change(good.connection, legal_basis="because"),
+    # setups
+    "setup_is_not_both_finished_and_dropped": lambda good: change(
+        good.setup, connection=good.connection, finished_at=NOW, dropped_at=NOW, dropped_by="test"
+    ),
+    "finished_setup_has_a_connection": lambda good: change(good.setup, finished_at=NOW),
+    "setup_that_has_no_use_for_secrets_keeps_none": lambda good: change(
+        good.setup, connection=good.connection, sealed_secrets=b"sealed"
+    ),
+    "setup_drop_has_a_time_and_an_author_or_neither": lambda good: change(good.setup, dropped_at=NOW),
+    "setup_skips_its_test_with_a_reason": lambda good: change(good.setup, test_skipped_at=NOW),
+    "setup_is_tested_or_skips_its_test": lambda good: change(
+        good.setup, tested_at=NOW, test_skipped_at=NOW, test_skip_reason="later"
+    ),
+    "acervo_setup_connection_id_key": lambda good: [
+        change(row, connection=good.connection) for row in (good.setup, good.other_setup)
+    ],
+    "setup_link_opens_one_step": lambda good: copy(good.setup_link),
+    "setup_link_keeps_a_digest_only": lambda good: change(good.setup_link, token_sha256="the token itself"),
+    "setup_link_is_for_a_step_that_can_be_sent": lambda good: change(good.setup_link, step="privacy"),
+    "setup_link_is_tried_so_often_and_no_more": lambda good: change(good.setup_link, tries=31),
+    "setup_link_revocation_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.setup_link, revoked_at=NOW
+    ),
     "connection_on_revoke_is_known": lambda good: change(good.connection, on_revoke="sell"),
     "connection_check_has_a_time_and_a_code_or_neither": lambda good: change(
         good.connection, check_code="ok"
@@ -285,7 +311,13 @@ def good(
     early = {"provider_id": "sent", "status": "read", "at": NOW, "heard_at": NOW}
     bytes_of_it = PLACE | {"object_key": "w/one", "size_bytes": 1, "sealed_bytes": 1, "sha256": "0" * 64}
     workspace.refresh_from_db()
+    setup = Setup.objects.create(workspace=workspace, kind="bird", begun_by="test")
     return SimpleNamespace(
+        setup=setup,
+        other_setup=Setup.objects.create(workspace=workspace, kind="bird", begun_by="test"),
+        setup_link=SetupLink.objects.create(
+            setup=setup, step="access", token_sha256="0" * 64, made_by="test", expires_at=NOW
+        ),
         workspace=workspace,
         bob=bob,
         team=Team.objects.create(workspace=workspace, name="Suporte"),

@@ -20,6 +20,8 @@ from acervo.models import (
     Remake,
     Role,
     Sending,
+    Setup,
+    SetupLink,
     Transcript,
     TranscriptSegment,
 )
@@ -29,6 +31,7 @@ from tests.conftest import make_connection, make_file, make_person
 
 EXPORT = Path(__file__).parents[1] / "imports" / "payloads" / "spoofed_header_inside_message.txt"
 OPEN_TO_ALL = {"home", "appearance", "account_login", "account_logout", "account_signup", "account_inactive"}
+OPEN_TO_ALL |= {"setup_step"}  # for whoever has the link; `test_setup_links.py`
 NEEDS = {
     "health": {Ability.OPERATE},
     "replay": {Ability.OPERATE, Ability.RETRY},
@@ -40,6 +43,27 @@ NEEDS = {
     "pause": {Ability.CONNECT},
     "resume": {Ability.CONNECT},
     "reconnect": {Ability.CONNECT},
+    "edit": {Ability.CONNECT},
+    "remove": {Ability.CONNECT},
+    "end_previous": {Ability.CONNECT},
+    "renew": {Ability.CONNECT},
+    **{
+        name: {Ability.CONNECT}
+        for name in (
+            "setup",
+            "setup_begin",
+            "setup_provider",
+            "setup_access",
+            "setup_webhook",
+            "setup_tell",
+            "setup_test",
+            "setup_skip",
+            "setup_privacy",
+            "setup_discard",
+            "setup_send",
+            "setup_revoke",
+        )
+    },
     "imports": {Ability.CONNECT},
     "chat_import": {Ability.CONNECT},
     "begin_import": {Ability.CONNECT},
@@ -89,6 +113,7 @@ POSTED = {
     "cancel_remake",
 }
 POSTED |= {"check_connection", "probe_connection", "see_reports"}
+POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke"}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
@@ -140,11 +165,18 @@ def ours(workspace, connection, kept_file):
     segment = TranscriptSegment.objects.create(
         transcript=spoken, position=0, start_s=0, end_s=1, text="Marina disse"
     )
+    setup = Setup.objects.create(
+        workspace=workspace, kind="meta_cloud", name="Suporte", connection=connection, begun_by="test"
+    )
+    link = SetupLink.objects.create(
+        setup=setup, step="webhook", token_sha256="0" * 64, made_by="test", expires_at=clock.now()
+    )
     said = Sending.objects.create(
         workspace=workspace, connection=connection, chat=media.chat, purpose="by_hand", text="Marina Duarte, oi",
         media=media, asked_at=clock.now(), asked_by="test", due_at=clock.now(),
     )  # fmt: skip
     return {
+        "setup": setup.pk, "link": link.pk, "token": "not-a-token",
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "run": run.pk, "segment": segment.pk, "form": "txt",
@@ -246,6 +278,9 @@ READS_OF_ITS_OWN = {
     ("noted.py", "AuditEntry"),  # written, not read
     ("playable.py", "Rendition"),  # of a file that is visible
     ("session.py", "Member"),  # whose session it is
+    ("setup_checks.py", "AuditEntry"),  # moments of a connection whose setup is visible
+    ("setup_checks.py", "Message"),  # the same
+    ("setup_checks.py", "Receipt"),  # the same
     ("sources.py", "Rendition"),  # of a file that is visible
     ("transcripts.py", "AuditEntry"),  # written, not read
     ("transcripts.py", "TranscriptEdit"),  # of a transcript that is visible
