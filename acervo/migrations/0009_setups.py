@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('acervo', '0010_account_health'),
+        ('acervo', '0008_account_health'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('acervo', '0009_sendings'),
+        ('acervo', '0007_sendings'),
     ]
 
     operations = [
