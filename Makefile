@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # The whole suite runs on as many processes as there are cores, each with a database of its own; a part of it on one.
-# The browser tests stay together, in the process that begins with them.
-EVERYTHING := -n auto --maxprocesses 4 --dist loadgroup
+# `tests/processes.py` says who gets what.
+EVERYTHING := -n auto --maxprocesses 4 --dist loadscope
 
 # What checks and a developer's server write of their own (keys, a database) stays inside this folder.
 HERE := $(CURDIR)/.dev

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -209,7 +210,7 @@ def send(request: MemberRequest, setup: UUID) -> HttpResponse:
         token = setup_links.make(row, step, by_member(request.user))
     except Refused:
         return _onward(request, row)
-    address = request.build_absolute_uri(reverse("setup_step", kwargs={"token": token}))
+    address = f"{settings.ACERVO_BASE_URL}{reverse('setup_step', kwargs={'token': token})}"
     facts = (
         of_webhook(row, row.connection)
         if row.connection

@@ -30,11 +30,6 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process of `pytest -n` has them all, so that the archives are made once."""
-    item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests side by side: while Playwright's loop runs in this thread, neither asyncio nor Django may start
