@@ -106,7 +106,7 @@ def test_objects_of_workspaces_this_database_does_not_know_are_left_alone(worksp
 
 def test_more_orphans_than_crashes_explain_stop_the_sweep(workspace, folder, root, monkeypatch):
     """An old backup of the database must not cost the files that came after it."""
-    monkeypatch.setattr(sweeper, "_FEW", 2)
+    monkeypatch.setattr(sweeper, "FEW", 2)
     for _ in range(3):
         put(root, workspace.pk)
     with pytest.raises(TooManyOrphans):
