@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from acervo.base import clock
 from acervo.base.database import in_thread
@@ -259,7 +259,8 @@ def let_go_of_archive(row: ChatImport) -> str | None:
 
 def missing(run: ChatImport) -> QuerySet[Message]:
     """Messages of an import whose file the archive does not hold."""
-    return run.messages.filter(type=ABSENT).exclude(extra__absent__why=TOO_LARGE)
+    has_another_reason = Q(extra__absent__why__isnull=True) | ~Q(extra__absent__why=TOO_LARGE)
+    return run.messages.filter(has_another_reason, type=ABSENT)
 
 
 def too_large(run: ChatImport) -> QuerySet[Message]:

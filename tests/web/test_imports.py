@@ -67,7 +67,7 @@ def test_an_upload_is_looked_into_brought_in_and_taken_out(
     page = browser.get(f"{WHERE}/{run}").content.decode()
     assert "Brought in" in page
     assert "(claimed)" in page
-    assert "Files that are not in the export" in page
+    assert "An export that holds them fills these gaps." in page
     media = MediaFile.objects.get(kind="image")
     shown = browser.get(f"/m/{ids.text(media.pk)}").content.decode()
     assert "Author and time are claims of that file: Bia Loja" in shown

@@ -13,6 +13,7 @@ from django.utils import translation
 import acervo
 from acervo.base.errors import AcervoError
 from acervo.crms.contract import CrmErrorKind
+from acervo.govern.connections import NUMBER_REMOVED
 from acervo.models import Kind, RenditionKind, Role
 from acervo.organise import search
 from acervo.providers.contract import Outcome
@@ -79,7 +80,7 @@ def test_a_form_without_its_token_is_refused_in_words(alice):
 
 
 def test_every_code_has_words():
-    assert set(words.OUTCOMES) == set(Outcome)
+    assert set(words.OUTCOMES) == {*Outcome, NUMBER_REMOVED}
     assert set(words.CRM_REFUSALS) == set(CrmErrorKind)
     assert (
         set(words.KINDS)
