@@ -344,11 +344,6 @@ LEGAL_BASES: Final[Mapping[str, tuple[Words, Words]]] = {
         _("A law tells you to keep them (LGPD art. 7 II and 11 II a; GDPR art. 6 (1) c)."),
     ),
 }
-ON_REVOKE: Final[Mapping[str, tuple[Words, Words]]] = {
-    "keep": (_("Keep the file"), _("It stays as it is, and shows that the customer took the message back.")),
-    "hide": (_("Hide the file"), _("Only the data-protection officer still sees it.")),
-    "delete": (_("Delete the file"), _("Its bytes and copies are erased; that there was one stays known.")),
-}
 
 
 def trouble(code: str, vendor: str) -> str:

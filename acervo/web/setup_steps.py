@@ -10,7 +10,7 @@ from acervo.govern import connections, setups
 from acervo.keep import credentials
 from acervo.models import Connection, Setup
 from acervo.providers.recovery import Registers
-from acervo.web import guidance, setup_checks
+from acervo.web import guidance, setup_checks, words
 from acervo.web.setup_forms import AccessForm
 from acervo.web.words import Words
 
@@ -68,6 +68,6 @@ def of_webhook(row: Setup, connection: Connection) -> dict[str, Any]:
 
 def privacy_choices(basis: str, on_revoke: str) -> dict[str, Any]:
     return {
-        "bases": [(value, *words, value == basis) for value, words in guidance.LEGAL_BASES.items()],
-        "revokes": [(value, *words, value == on_revoke) for value, words in guidance.ON_REVOKE.items()],
+        "bases": [(value, *said, value == basis) for value, said in guidance.LEGAL_BASES.items()],
+        "revokes": [(value, *said, value == on_revoke) for value, said in words.ON_REVOKE.items()],
     }
