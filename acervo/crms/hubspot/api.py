@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
+from acervo.crms.batches import chunks
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, connection_key
 from acervo.crms.hubspot.errors import read_error
@@ -87,7 +88,7 @@ class Api:
         """Those of the records that exist, in any order. By a unique property of ours this is exact and
         immediate, unlike search; and keys stay out of the URL."""
         found: list[Json] = []
-        for chunk in chunks(ids):
+        for chunk in chunks(ids, BATCH):
             body: dict[str, Any] = {
                 "properties": list(properties),
                 "propertiesWithHistory": [],
@@ -144,12 +145,6 @@ class Api:
 
     async def _post(self, path: str, body: Json) -> Json:
         return _mapping(await self.http.call("POST", path, json=body))
-
-
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """In the size one batch call may have."""
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
 
 
 def _mapping(answer: Any) -> Json:

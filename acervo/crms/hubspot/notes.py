@@ -3,11 +3,10 @@ text is the key, and the contact's notes are listed before anything new is writt
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from acervo.crms import card
+from acervo.crms import batches, card
 from acervo.crms.contract import CrmError, CrmErrorKind, EraseResult, MediaLink, RecordState, WriteResult
 from acervo.crms.fields import moment
 from acervo.crms.hubspot import contacts
@@ -26,20 +25,9 @@ Notes = Mapping[str, Sequence[str]]
 
 async def upsert(api: Api, records: Records, language: str, items: Sequence[MediaLink]) -> list[WriteResult]:
     """Contacts side by side, the notes of one contact one after the other: HubSpot locks by record."""
-    by_contact: dict[str, dict[str, MediaLink]] = defaultdict(dict)
-    for item in items:
-        by_contact[item.contact.record_id if item.contact else ""][item.media_id] = item
-    places = asyncio.Semaphore(_SIDE_BY_SIDE)
-
-    async def write(contact_id: str, group: Sequence[MediaLink]) -> list[WriteResult]:
-        async with places:
-            return await _write_for(api, records, language, contact_id, group)
-
-    done = await asyncio.gather(
-        *(write(contact, list(group.values())) for contact, group in by_contact.items())
+    return await batches.by_contact(
+        items, _SIDE_BY_SIDE, lambda contact, group: _write_for(api, records, language, contact, group)
     )
-    results = {result.media_id: result for group in done for result in group}
-    return [results[item.media_id] for item in items]
 
 
 async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[RecordState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from acervo.crms.batches import chunks
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, Effect, connection_key
 from acervo.crms.pace import Pace, shared_pace
@@ -212,11 +213,6 @@ class Api:
                 retry_after_s=QUOTA_WAIT_S,
             )
         return await self.http.call(method, path, **more)
-
-
-def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _mapping(answer: Any) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from acervo.crms.batches import chunks
 from acervo.crms.contract import (
     CrmError,
     CrmErrorKind,
@@ -14,7 +15,7 @@ from acervo.crms.contract import (
 )
 from acervo.crms.fields import MEDIA_FIELDS, canonical, cut, written
 from acervo.crms.salesforce import contacts
-from acervo.crms.salesforce.api import BATCH, Api, Json, chunks
+from acervo.crms.salesforce.api import BATCH, Api, Json
 from acervo.crms.salesforce.places import Place
 from acervo.crms.salesforce.records import Records, is_id, listed, select
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import httpx
 
+from acervo.crms.batches import chunks
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, connection_key
 from acervo.crms.pace import Pace, RollingLimit, shared_pace
@@ -127,7 +128,7 @@ class Api:
         """Those that exist, and all their identities. Exact and immediate, unlike search."""
         users: list[Json] = []
         identities: list[Json] = []
-        for chunk in chunks(ids):
+        for chunk in chunks(ids, BATCH):
             params: dict[str, str | int] = {"ids": ",".join(chunk), "include": "identities"}
             if with_deleted:
                 params["include_deleted"] = "true"
@@ -178,7 +179,7 @@ class Api:
     async def records(self, key: str, ids: Sequence[str]) -> list[Json]:
         """`key`: `external_ids` or `ids`. Those of the records that exist, in any order; exact and immediate."""
         found: list[Json] = []
-        for chunk in chunks(ids):
+        for chunk in chunks(ids, BATCH):
             params: dict[str, str | int] = {f"filter[{key}]": ",".join(chunk), "page[size]": BATCH}
             answer = await self.http.call("GET", f"{_OBJECT}/records", params=params, lanes=("minute",))
             found += _rows("custom_object_records", _mapping(answer))
@@ -270,12 +271,6 @@ class Api:
                 break
             params["page[after]"] = str(after)
         return found
-
-
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """In the size one call may have."""
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
 
 
 def _mapping(answer: Any) -> Json:

@@ -4,12 +4,11 @@ read before anything is written to it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from acervo.crms import card
+from acervo.crms import batches, card
 from acervo.crms.contract import (
     CrmError,
     CrmErrorKind,
@@ -54,20 +53,9 @@ class Told:
 
 async def upsert(api: Api, records: Records, language: str, items: Sequence[MediaLink]) -> list[WriteResult]:
     """Customers side by side, the tickets of one customer one after the other."""
-    by_contact: dict[str, dict[str, MediaLink]] = defaultdict(dict)
-    for item in items:
-        by_contact[item.contact.record_id if item.contact else ""][item.media_id] = item
-    places = asyncio.Semaphore(_SIDE_BY_SIDE)
-
-    async def write(contact_id: str, group: Sequence[MediaLink]) -> list[WriteResult]:
-        async with places:
-            return await _write_for(api, records, language, contact_id, group)
-
-    done = await asyncio.gather(
-        *(write(contact, list(group.values())) for contact, group in by_contact.items())
+    return await batches.by_contact(
+        items, _SIDE_BY_SIDE, lambda contact, group: _write_for(api, records, language, contact, group)
     )
-    results = {result.media_id: result for group in done for result in group}
-    return [results[item.media_id] for item in items]
 
 
 async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[RecordState]:

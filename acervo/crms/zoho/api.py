@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
+from acervo.crms.batches import chunks
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, Effect, connection_key
 from acervo.crms.pace import Pace, shared_pace
@@ -91,7 +92,7 @@ class Api:
         """Records whose field `key` holds one of the values, exactly and at once, unlike search; and the values
         stay out of the address."""
         found: list[Json] = []
-        for chunk in chunks(values):
+        for chunk in chunks(values, BATCH):
             found += await self.by_any_key(module, {key: chunk}, names)
         return found
 
@@ -113,7 +114,7 @@ class Api:
     async def read(self, module: str, ids: Sequence[str], names: Sequence[str]) -> list[Json]:
         """Those that exist, in any order."""
         found: list[Json] = []
-        for chunk in chunks(ids):
+        for chunk in chunks(ids, BATCH):
             params = {"ids": ",".join(chunk), "fields": ",".join(names)}
             found += _rows(await self._call("GET", f"/{module}", params=params))
         return found
@@ -179,12 +180,6 @@ def done(outcomes: Iterable[Outcome]) -> Json:
     if isinstance(outcome, CrmError):
         raise outcome
     return outcome
-
-
-def chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """In the size one call may have."""
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
 
 
 def _quoted(value: str) -> str:
