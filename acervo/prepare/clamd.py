@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from acervo.base.errors import NeedsPerson, TryLater
 
@@ -16,7 +17,7 @@ NAME_LENGTH: Final = 128
 FOUND: Final = re.compile(r"stream: (.+) FOUND")
 ENGINE: Final = re.compile(r"(ClamAV [^/]+)(?:/(\d+)/(.+))?")
 
-Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+LONGEST_ANSWER: Final = 64 * 1024
 
 
 class ScannerAway(TryLater):
@@ -73,65 +74,91 @@ class Scanner:
     async def infection(self, pieces: AsyncIterable[bytes]) -> str | None:
         """What it finds in these bytes, in its own words; None when they are clean. Raises ScannerAway before the
         first byte, afterwards ScanFailed and TooLargeToScan: whatever is not plainly clean is no verdict."""
-        async with self._line() as (reader, writer):
-            answering = asyncio.create_task(_answer(reader))
+        async with self._line() as line:
+            answering = asyncio.create_task(_answer(line))
             try:
-                await self._send(writer, pieces, answering)
+                await self._send(line, pieces, answering)
                 return _verdict(await asyncio.wait_for(answering, self.answer_s))
             except TimeoutError as error:
                 raise ScanFailed("The malware scanner did not answer in time.") from error
-            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            except OSError as error:
                 raise ScanFailed("The malware scanner broke off.") from error
             finally:
                 answering.cancel()
                 await asyncio.gather(answering, return_exceptions=True)
 
     async def _send(
-        self, writer: asyncio.StreamWriter, pieces: AsyncIterable[bytes], answering: asyncio.Task[bytes]
+        self, line: socket.socket, pieces: AsyncIterable[bytes], answering: asyncio.Task[bytes]
     ) -> None:
         """Until everything is sent, or the scanner has heard enough: then its answer says why."""
         with contextlib.suppress(ConnectionError):
-            writer.write(b"zINSTREAM\0")
+            await self._say(line, b"zINSTREAM\0")
             async for piece in pieces:
                 if answering.done():
                     return
                 if piece:  # an empty one would end the stream
-                    writer.write(len(piece).to_bytes(4, "big") + piece)
-                    await asyncio.wait_for(writer.drain(), self.stall_s)
-            writer.write(bytes(4))
-            await asyncio.wait_for(writer.drain(), self.stall_s)
+                    await self._say(line, len(piece).to_bytes(4, "big") + piece)
+            await self._say(line, bytes(4))
+
+    async def _say(self, line: socket.socket, words: bytes) -> None:
+        await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(line, words), self.stall_s)
 
     async def _ask(self, command: bytes) -> str:
-        async with self._line() as (reader, writer):
+        async with self._line() as line:
             try:
-                writer.write(command)
-                return _text(await asyncio.wait_for(_answer(reader), self.connect_s))
-            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+                await self._say(line, command)
+                return _text(await asyncio.wait_for(_answer(line), self.connect_s))
+            except OSError as error:
                 raise ScannerAway() from error
 
     @contextlib.asynccontextmanager
-    async def _line(self) -> AsyncIterator[Line]:
+    async def _line(self) -> AsyncIterator[socket.socket]:
+        """A bare socket, not streams: those stop reading once a write fails, and with that lose the answer of a scanner
+        that has heard enough and hung up."""
         try:
-            reader, writer = await asyncio.wait_for(self._open(), self.connect_s)
+            line = await asyncio.wait_for(self._open(), self.connect_s)
         except OSError as error:  # a time-out is one too
             raise ScannerAway() from error
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        with line:
+            yield line
 
-    async def _open(self) -> Line:
+    async def _open(self) -> socket.socket:
         kind, _, rest = self.address.partition(":")
         if kind == "unix":
-            return await asyncio.open_unix_connection(rest)
+            return await _connected(socket.AF_UNIX, rest)
         host, _, port = rest.rpartition(":")
-        return await asyncio.open_connection(host.strip("[]"), int(port))
+        known = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )
+        for last, (family, *_, address) in enumerate(known, 1 - len(known)):
+            try:
+                return await _connected(family, address)
+            except OSError:
+                if last == 0:
+                    raise
+        raise OSError("This name has no address.")
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
-    return await reader.readuntil(b"\0")
+async def _connected(family: int, address: Any) -> socket.socket:
+    line = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, address)
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
+async def _answer(line: socket.socket) -> bytes:
+    """Up to its end, a zero. Raises ConnectionError where it breaks off before, or does not end."""
+    said = b""
+    while not said.endswith(b"\0"):
+        more = await asyncio.get_running_loop().sock_recv(line, LONGEST_ANSWER)
+        said += more
+        if not more or len(said) > LONGEST_ANSWER:
+            raise ConnectionError
+    return said
 
 
 def _text(answer: bytes) -> str:

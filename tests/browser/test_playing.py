@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Response, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Response, TimeoutError, expect
 
 from tests.browser.archive import FILE_NAME, Archive
 
@@ -19,6 +19,11 @@ HTMLMediaElement.prototype.canPlayType = function (type) {
   return /ogg|opus/.test(type) ? "" : canPlay.call(this, type);
 };
 """
+
+STATE = """(player) => {
+  const { paused, readyState, networkState, seeking, currentTime, duration, error, src } = document.querySelector(player);
+  return { paused, readyState, networkState, seeking, currentTime, duration, error: error?.message, src };
+}"""
 
 
 def heard(page: Page) -> list[Response]:
@@ -35,13 +40,18 @@ def heard(page: Page) -> list[Response]:
 
 def expect_to_play(page: Page, player: str = "now-playing audio", beyond_s: float = 0.0) -> None:
     """It is not paused, has data to play, and its position moves by itself."""
-    page.wait_for_function(
-        """([player, beyond]) => {
-          const media = document.querySelector(player);
-          return !media.paused && media.readyState >= 3 && media.currentTime > beyond && !media.error;
-        }""",
-        arg=[player, beyond_s],
-    )
+    try:
+        page.wait_for_function(
+            """([player, beyond]) => {
+              const media = document.querySelector(player);
+              return !media.paused && media.readyState >= 3 && media.currentTime > beyond && !media.error;
+            }""",
+            arg=[player, beyond_s],
+        )
+    except TimeoutError as error:
+        raise AssertionError(
+            f"It does not play beyond {beyond_s} s: {page.evaluate(STATE, player)}"
+        ) from error
     at = position(page, player)
     page.wait_for_function(
         "([player, at]) => document.querySelector(player).currentTime > at", arg=[player, at]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -16,8 +17,8 @@ from acervo.prepare.workroom import PREFIX, sweep, workroom
 from tests.prepare.conftest import CORPUS, HOSTILE, Canary, looked_at, needs_closed_network, needs_landlock
 from tests.prepare.test_isolation import until
 
-TRAP_PORT = 18080
-"""Where the playlists of the corpus point to."""
+NAMED_ADDRESS = b"127.0.0.1:18080"
+"""Where the playlists of the corpus point to: perhaps taken by somebody else, so ours are copies that point to a trap."""
 SIGNATURES = [
     b"",
     b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom\n",
@@ -30,30 +31,44 @@ SIGNATURES = [
 """What the sniffer believes; without one, the playlists are what they are."""
 
 
+@dataclass(frozen=True)
+class Trap:
+    port: int
+    visits: list[bytes]
+
+
 @pytest.fixture
-async def named_trap():
-    """The server the corpus names."""
+async def trap():
+    """A server on this machine that nobody may visit."""
     visits = []
 
     async def answer(reader, writer):
         visits.append(await reader.readline())
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", TRAP_PORT)
-    yield visits
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    yield Trap(server.sockets[0].getsockname()[1], visits)
     server.close()
     await server.wait_closed()
 
 
-def luring(canary):
+def pointed_at(trap, name, folder):
+    """A file of the corpus; one that names a server names the trap."""
+    body = (CORPUS / name).read_bytes()
+    copy = folder / Path(name).name
+    copy.write_bytes(body.replace(NAMED_ADDRESS, f"127.0.0.1:{trap.port}".encode()))
+    return copy
+
+
+def luring(canary, trap):
     """Every playlist and script we know, pointing at the trap and at the canary."""
-    trap = f"http://127.0.0.1:{TRAP_PORT}/x.ts"
+    address = f"http://127.0.0.1:{trap.port}/x.ts"
     return [
-        f"#EXTM3U\n#EXTINF:10,\n{trap}\nfile://{canary}\n#EXT-X-ENDLIST\n",
-        f"ffconcat version 1.0\nfile '{canary}'\nfile '{trap}'\n",
+        f"#EXTM3U\n#EXTINF:10,\n{address}\nfile://{canary}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile '{canary}'\nfile '{address}'\n",
         f"<svg xmlns:xlink='http://www.w3.org/1999/xlink'><image xlink:href='file://{canary}'/></svg>",
-        f"v=0\nc=IN IP4 127.0.0.1\nm=audio {TRAP_PORT} RTP/AVP 0\n",
-        f"<MPD><Period><BaseURL>{trap}</BaseURL></Period></MPD>",
+        f"v=0\nc=IN IP4 127.0.0.1\nm=audio {trap.port} RTP/AVP 0\n",
+        f"<MPD><Period><BaseURL>{address}</BaseURL></Period></MPD>",
         f"%!PS\n({canary}) run\n",
     ]
 
@@ -70,25 +85,25 @@ async def play_unprotected(kind, path):
 
 @needs_landlock
 @needs_closed_network
-async def test_the_trap_stays_silent_and_the_canary_alive(named_trap, canary, tmp_path, out_dir):
+async def test_the_trap_stays_silent_and_the_canary_alive(trap, canary, tmp_path, out_dir):
     for name in HOSTILE:
-        await looked_at(CORPUS / name, None, out_dir)
-    for text in luring(canary.path):
+        await looked_at(pointed_at(trap, name, tmp_path), None, out_dir)
+    for text in luring(canary.path, trap):
         for signature in SIGNATURES:
             path = tmp_path / "disguised"
             path.write_bytes(signature + text.encode() * 8)
             outcome = await looked_at(path, "video", out_dir, mp3="always", mp4="always")
             assert outcome.facts.is_damaged or not outcome.made
-    assert named_trap == []
+    assert trap.visits == []
     assert not canary.was_opened()
     for path in out_dir.iterdir():
         assert Canary.TEXT not in path.read_bytes()
 
 
-async def test_the_trap_and_the_canary_would_have_told(named_trap, canary, tmp_path):
+async def test_the_trap_and_the_canary_would_have_told(trap, canary, tmp_path):
     """The control: the same tool without our arguments and isolation falls for both."""
-    await play_unprotected("hls", CORPUS / "hostile/hls_http.mp4")
-    assert named_trap != []
+    await play_unprotected("hls", pointed_at(trap, "hostile/hls_http.mp4", tmp_path))
+    assert trap.visits != []
     script = tmp_path / "script"
     script.write_text(f"ffconcat version 1.0\nfile '{canary.path}'\n")
     await play_unprotected("concat", script)
