@@ -11,7 +11,6 @@ from acervo.web import (
     answers,
     connection_changes,
     connection_page,
-    connection_rules,
     connections,
     contacts,
     custody,
@@ -87,7 +86,6 @@ urlpatterns: list[URLPattern] = [
         "integrations/new/whatsapp/<ulid:setup>/links/<ulid:link>/revoke", setups.revoke, name="setup_revoke"
     ),
     path("step/<str:token>", setup_links.step, name="setup_step"),
-    path("integrations/<ulid:connection>/rules", connection_rules.rules, name="connection_rules"),
     path("me", preferences.me, name="me"),
     path("settings/media", media_settings.media, name="settings_media"),
     path("settings/media/reset", media_settings.reset, name="reset_media_rules"),

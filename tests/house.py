@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -182,8 +184,25 @@ class House:
 
 
 @contextmanager
-def house(**settings: str) -> Iterator[House]:
-    """Everything is removed afterwards; the log is shown when the test fails (pytest prints what we print)."""
+def house(*, is_new: bool = False, **settings: str) -> Iterator[House]:
+    """Everything is removed afterwards; the log is shown when the test fails (pytest prints what we print). Its
+    database is made already, except where the house is to be new."""
+    made = _plot(**settings)
+    try:
+        if not is_new:
+            # With owners and modes: PostgreSQL refuses a folder that others may read.
+            subprocess.run(["cp", "-a", _furnished(), made.environment["ACERVO_DATA_DIR"]], check=True)
+        yield made
+    except BaseException:
+        print(made.log.read_text()[-8000:] if made.log.exists() else "no log")
+        raise
+    finally:
+        made.stop()
+        made.end("all")
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def _plot(**settings: str) -> House:
     folder = Path(tempfile.mkdtemp(prefix="acervo-house-"))
     folder.chmod(0o755)
     port = free_port()
@@ -198,16 +217,20 @@ def house(**settings: str) -> Iterator[House]:
         "DJANGO_SETTINGS_MODULE": "acervo.settings",
         **settings,
     }
-    made = House(folder, port, environment, folder / "log")
+    return House(folder, port, environment, folder / "log")
+
+
+@cache
+def _furnished() -> Path:
+    """A data folder with keys and an empty database: a cluster and all migrations cost every house seconds."""
+    model = _plot()
+    atexit.register(shutil.rmtree, model.folder, ignore_errors=True)
+    data = Path(model.environment["ACERVO_DATA_DIR"])
     try:
-        yield made
-    except BaseException:
-        print(made.log.read_text()[-8000:] if made.log.exists() else "no log")
-        raise
+        model.acervo("migrate")
     finally:
-        made.stop()
-        made.end("all")
-        shutil.rmtree(folder, ignore_errors=True)
+        EmbeddedPostgres(data).stop()
+    return data
 
 
 def wait_for(

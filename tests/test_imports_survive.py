@@ -19,7 +19,7 @@ from tests.house import House, house, wait_for
 
 pytestmark = pytest.mark.slow
 
-MESSAGES, FILES, FILE_BYTES = 6000, 450, 20_000
+MESSAGES, FILES, FILE_BYTES = 4000, 320, 20_000
 US, THEM = "Bia Loja", "Ana Teste"
 START = datetime(2024, 3, 1, 8)  # noqa: DTZ001  (a phone's clock)
 WORKER = ("worker", "--queues", "bulk,tick")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTransform
 
 from acervo.base import ids
 from acervo.models.chat_import import ChatImport
@@ -86,6 +87,12 @@ class Message(models.Model):
                 fields=["chat_import", "id"],
                 name="message_of_chat_import",
                 condition=Q(chat_import__isnull=False),
+            ),
+            # Who points to a file that an import is about to take out.
+            models.Index(
+                KeyTransform("same_as", "extra"),
+                name="message_same_as",
+                condition=Q(extra__has_key="same_as"),
             ),
         ]
 

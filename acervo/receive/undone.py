@@ -104,7 +104,9 @@ def _hand_over(run: ChatImport, files: Sequence[MediaFile]) -> set[UUID]:
     if not wanted:
         return set()
     others = (
-        Message.objects.filter(chat__person=run.person_id, extra__same_as__in=list(wanted))
+        Message.objects.filter(
+            chat__person=run.person_id, extra__has_key="same_as", extra__same_as__in=list(wanted)
+        )
         .exclude(chat_import=run)
         .order_by("pk")
         .select_for_update(of=("self",))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Min
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,10 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from acervo import crms, providers
 from acervo.base.errors import AcervoError
+from acervo.fetch import forgotten
 from acervo.govern import connections as govern
 from acervo.govern import registration
 from acervo.keep import credentials
 from acervo.models import Ability, Connection, LegalBasis, MediaFile, Member, OnRevoke, Purpose, by_member
+from acervo.providers.recovery import Forgets
 from acervo.web import guidance, words
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.setup_steps import privacy_choices
@@ -30,38 +33,47 @@ LONGEST_NAME = 80
 @for_members
 @needs(Ability.CONNECT)
 def edit(request: MemberRequest, connection: UUID) -> HttpResponse:
-    """Its name; of a number also why its files are kept, and what taking a message back does."""
+    """Its name; of a number also why its files are kept, what taking a message back does, and what becomes of the
+    provider's own copies."""
     account = _visible(request.user, connection)
     is_number = account.purpose == Purpose.PROVIDER
+    can_forget = is_number and issubclass(providers.get(account.kind), Forgets)
     typed = {
         "name": request.POST.get("name", account.name).strip()[:LONGEST_NAME],
         "legal_basis": request.POST.get("legal_basis", account.legal_basis or ""),
         "on_revoke": request.POST.get("on_revoke", account.on_revoke),
+        "forgets": request.POST.get("forgets", _forgets(account)),
     }
     is_missing = is_number and typed["legal_basis"] not in LegalBasis.values
-    if (
-        request.method == "POST"
-        and typed["name"]
-        and not is_missing
-        and typed["on_revoke"] in OnRevoke.values
-    ):
+    is_known = typed["on_revoke"] in OnRevoke.values and typed["forgets"] in govern.FORGETS
+    is_sent = request.method == "POST"
+    if is_sent and typed["name"] and not is_missing and is_known:
         by = by_member(request.user)
-        govern.rename(account, typed["name"], by)
-        if is_number:
-            govern.set_legal_basis(account, typed["legal_basis"], by)
-            govern.change_on_revoke(account, typed["on_revoke"], by)
+        with transaction.atomic():
+            govern.rename(account, typed["name"], by)
+            if is_number:
+                govern.set_legal_basis(account, typed["legal_basis"], by)
+                govern.change_on_revoke(account, typed["on_revoke"], by)
+            if can_forget:
+                govern.change_forgets(account, typed["forgets"], by)
         messages.success(request, _("Saved."))
         return redirect("connections")
-    is_sent = request.method == "POST"
     context = {
         "connection": account,
+        "vendor": _vendor(account),
         "is_number": is_number,
+        "can_forget": can_forget,
         "typed": typed,
         "is_nameless": not typed["name"],
         "is_missing": is_sent and is_missing,
         **privacy_choices(typed["legal_basis"], typed["on_revoke"]),
     }
     return render(request, "connection_edit.html", context, status=422 if is_sent else 200)
+
+
+def _forgets(account: Connection) -> str:
+    value = account.options.get(forgotten.OPTION, False)
+    return next((name for name, known in govern.FORGETS.items() if known == value), "nothing")
 
 
 @require_http_methods(["GET", "POST"])

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_serve_is_ready_restarts_what_dies_and_stops_cleanly() -> None:
-    with house() as home:
+    with house(is_new=True) as home:
         home.serve()
         assert home.log.read_text().count("Acervo is ready at") <= 1
         with urllib.request.urlopen(f"{home.url}/healthz") as answer:

@@ -47,9 +47,16 @@ def nothing_is_left_running():
 
 
 def tools_at_work():
-    """All that runs below this process; the server from which tools are forked only waits, the database has its own."""
-    below = psutil.Process().children(recursive=True)
-    return {one for one in below if launcher.__file__ not in one.cmdline() and one.name() != "postgres"}
+    """All that runs below this process; the server from which tools are forked only waits, the database has its own, and
+    a browser's dead children wait for it."""
+    return {one for one in psutil.Process().children(recursive=True) if is_tool(one)}
+
+
+def is_tool(process):
+    try:
+        return launcher.__file__ not in process.cmdline() and process.name() != "postgres"
+    except psutil.NoSuchProcess:  # or a zombie, which is one
+        return False
 
 
 @pytest.fixture

@@ -209,18 +209,22 @@ def test_the_settings_are_saved_shown_and_guarded(alice, everybody, page_of):
 
 def test_the_rules_of_a_number_are_chosen_with_their_meaning(alice, connection, workspace, page_of):
     client = page_of(alice)
-    here = f"/integrations/{ids.text(connection.pk)}/rules"
-    assert "The copy at" not in client.get(here).content.decode()
-    assert client.post(here, {"on_revoke": "hide"}).status_code == 302
+    here = f"/integrations/{ids.text(connection.pk)}/edit"
+    typed = {"name": "Loja", "legal_basis": "contract"}
+    assert "What is deleted at" not in client.get(here).content.decode()
+    assert client.post(here, {**typed, "on_revoke": "hide", "forgets": "proven"}).status_code == 302
     connection.refresh_from_db()
     assert connection.on_revoke == "hide"
+    assert "forgets" not in connection.options
     assert AuditEntry.objects.get(action="connection.on_revoke_changed").details == {
         "kind": "meta_cloud", "from": "keep", "to": "hide",
     }  # fmt: skip
-    assert client.post(here, {"on_revoke": "sell"}).status_code == 422
+    for wrong in ({"on_revoke": "sell"}, {"forgets": "sometimes"}, {"legal_basis": "fun"}):
+        assert client.post(here, {**typed, **wrong}).status_code == 422
     twilio = make_connection(workspace, "twilio", account_id="+15555550123", secrets={"auth_token": "t"})
-    here = f"/integrations/{ids.text(twilio.pk)}/rules"
-    client.post(here, {"on_revoke": "keep", "forgets": "proven"})
+    here = f"/integrations/{ids.text(twilio.pk)}/edit"
+    assert "What is deleted at Twilio" in client.get(here).content.decode()
+    assert client.post(here, {**typed, "forgets": "proven"}).status_code == 302
     twilio.refresh_from_db()
     assert twilio.options["forgets"] is True
 

@@ -98,7 +98,6 @@ NEEDS = {
     "send_again": {Ability.ANSWER},
     "cancel_sending": {Ability.ANSWER},
     "settings_answers": {Ability.OPERATE},
-    "connection_rules": {Ability.CONNECT},
 }
 POSTED = {
     "replay",
