@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.views.generic import RedirectView
 
+from acervo.api.main import DOORS as API
 from acervo.web import (
     addresses,
     answer_settings,
@@ -31,7 +32,8 @@ from acervo.web import (
 
 register_converter(addresses.Ulid, "ulid")
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/", include(API)),
     path("", RedirectView.as_view(url="/library", query_string=True), name="home"),
     path("library", library.library, name="library"),
     path("m/<ulid:file>", file_page.file_page, name="file"),

@@ -163,6 +163,16 @@ def engine(transcriber: Transcriber, surroundings: Surroundings) -> Engine:
     return transcribers.get(transcriber.engine)(settings, surroundings)
 
 
+def seal_answer(answer_id: UUID, body: bytes) -> bytes:
+    """An answer of the API that may be asked for again: it may hold a secret that is shown once."""
+    return sealed.seal(_master_key(), body, _answer_bond(answer_id))
+
+
+def open_answer(answer_id: UUID, sealed_body: bytes | memoryview) -> bytes:
+    """Raises `sealed.SealedElsewhere`, as above."""
+    return sealed.unseal(_master_key(), bytes(sealed_body), _answer_bond(answer_id))
+
+
 def _seal(connection_id: UUID, content: Mapping[str, Any]) -> bytes:
     return sealed.seal(_master_key(), json.dumps(dict(content)).encode(), _bond(connection_id))
 
@@ -201,3 +211,7 @@ def _setup_bond(setup_id: UUID) -> bytes:
 
 def _engine_bond(workspace_id: UUID) -> bytes:
     return f"transcriber/{workspace_id}".encode()
+
+
+def _answer_bond(answer_id: UUID) -> bytes:
+    return f"answer/{answer_id}".encode()

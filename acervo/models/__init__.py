@@ -1,6 +1,7 @@
 """Every table, one file per noun."""
 
 from acervo.models.account_event import AccountEvent, Severity
+from acervo.models.api_token import ApiToken, KeptAnswer, Scope, by_token
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
@@ -20,6 +21,7 @@ from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
 from acervo.models.sending import AnswerPolicy, EarlyStatus, Sending, SendingPurpose
 from acervo.models.setup import Setup, SetupLink, Step
+from acervo.models.tag import FileTag, Tag
 from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
 
@@ -27,6 +29,7 @@ __all__ = [
     "Ability",
     "AccountEvent",
     "AnswerPolicy",
+    "ApiToken",
     "AuditEntry",
     "Chat",
     "ChatImport",
@@ -37,6 +40,8 @@ __all__ = [
     "Delivery",
     "Direction",
     "EarlyStatus",
+    "FileTag",
+    "KeptAnswer",
     "Kind",
     "LegalBasis",
     "Limit",
@@ -56,6 +61,7 @@ __all__ = [
     "Rendition",
     "RenditionKind",
     "Role",
+    "Scope",
     "SealedObject",
     "Sealing",
     "Sending",
@@ -65,6 +71,7 @@ __all__ = [
     "Severity",
     "SizeLimit",
     "Step",
+    "Tag",
     "Team",
     "Transcriber",
     "Transcript",
@@ -74,4 +81,5 @@ __all__ = [
     "When",
     "Workspace",
     "by_member",
+    "by_token",
 ]
