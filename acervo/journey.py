@@ -57,7 +57,7 @@ from acervo.models import (
     Remake,
     Sending,
 )
-from acervo.organise import address
+from acervo.organise import address, tags
 from acervo.prepare import quarantine, renditions, second_copy, transcripts, unheard
 from acervo.prepare import remake as remaking
 from acervo.prepare import scan as scanning
@@ -400,6 +400,18 @@ def retry_capture(media: MediaFile, by: str) -> None:
             media.workspace_id, by, [Deed("file.retried", "file", media.pk, media.refusal or "")]
         )
         start_capture()  # after the audit, like everybody: in another order two would wait for each other
+
+
+def tag_file(media: MediaFile, names: Sequence[str], by: str) -> list[str]:
+    """Put tags on a file; returns those that are new on it. The CRMs follow by the clock. Raises Refused."""
+    with transaction.atomic():
+        return tags.put(media, names, by)
+
+
+def untag_file(media: MediaFile, name: str, by: str) -> bool:
+    """Take a tag off a file; returns whether it was there."""
+    with transaction.atomic():
+        return tags.take_off(media, name, by)
 
 
 def answer(wish: Wish, by: str) -> Sending:

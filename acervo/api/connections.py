@@ -7,16 +7,17 @@ from typing import Any, Self
 from django.shortcuts import get_object_or_404
 from ninja import Router
 
+from acervo import models
 from acervo.api.access import ApiRequest, needs
 from acervo.api.shapes import USUAL, After, Limit, Moment, Page, Shape, Ulid, newest_first
-from acervo.models import Ability, Connection, Purpose, Scope
+from acervo.models import Ability, Purpose, Scope
 from acervo.web import words
 
 router = Router(tags=["connections"])
 READ = needs(Scope.CONNECTIONS_READ, Ability.OPERATE)
 
 
-class Account(Shape):
+class Connection(Shape):
     """A WhatsApp number, or an account at a CRM."""
 
     id: Ulid
@@ -37,7 +38,7 @@ class Account(Shape):
     """What the vendor last answered when asked whether the account is well: `ok`, or a code."""
 
     @classmethod
-    def of(cls, row: Connection) -> Self:
+    def of(cls, row: models.Connection) -> Self:
         is_crm = row.purpose == Purpose.CRM
         return cls(
             id=row.pk,
@@ -55,21 +56,21 @@ class Account(Shape):
 
 
 @router.get(
-    "", auth=READ, response=Page[Account], summary="List connections", operation_id="list_connections"
+    "", auth=READ, response=Page[Connection], summary="List connections", operation_id="list_connections"
 )
 def list_connections(
     request: ApiRequest, purpose: Purpose | None = None, limit: Limit = USUAL, after: After = ""
 ) -> Any:
     """The newest first; those that were removed are not listed."""
-    found = Connection.objects.visible_to(request.auth.member).filter(removed_at=None)
+    found = models.Connection.objects.visible_to(request.auth.member).filter(removed_at=None)
     if purpose:
         found = found.filter(purpose=purpose)
-    return newest_first(found, Account.of, after=after, limit=limit)
+    return newest_first(found, Connection.of, after=after, limit=limit)
 
 
 @router.get(
-    "/{connection}", auth=READ, response=Account, summary="One connection", operation_id="get_connection"
+    "/{connection}", auth=READ, response=Connection, summary="One connection", operation_id="get_connection"
 )
-def get_connection(request: ApiRequest, connection: Ulid) -> Account:
-    found = Connection.objects.visible_to(request.auth.member).filter(removed_at=None)
-    return Account.of(get_object_or_404(found, pk=connection))
+def get_connection(request: ApiRequest, connection: Ulid) -> Connection:
+    found = models.Connection.objects.visible_to(request.auth.member).filter(removed_at=None)
+    return Connection.of(get_object_or_404(found, pk=connection))

@@ -14,7 +14,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from acervo.api import connections, me
+from acervo.api import connections, deliveries, me, media, people, tags
 from acervo.api.access import Bearer, limit_headers
 from acervo.api.description import complete
 from acervo.api.once import once
@@ -58,6 +58,10 @@ api = Api(
 answer_problems(api)
 api.add_decorator(once, mode="operation")
 api.add_router("me", me.router)
+api.add_router("media", media.router)
+api.add_router("", tags.router)
+api.add_router("", people.router)
+api.add_router("", deliveries.router)
 api.add_router("connections", connections.router)
 
 

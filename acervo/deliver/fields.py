@@ -37,6 +37,7 @@ def media_link(
         duration_s=media.duration_s,
         chat=f"{media.connection.name} {ids.text(media.chat_id)}",
         caption=media.caption or None,
+        tags=tuple(sorted(put.tag.name for put in media.file_tags.all())),
         contact=contact,
         known_ref=known_ref,
     )

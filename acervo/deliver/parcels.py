@@ -84,6 +84,7 @@ def _load(connection_id: UUID, deliveries: list[Delivery]) -> Iterable[Parcel]:
     files = (
         MediaFile.objects.kept()
         .select_related("person", "connection", "workspace")
+        .prefetch_related("file_tags__tag")
         .defer("waveform")
         .in_bulk(wanted)
     )

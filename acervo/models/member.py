@@ -40,7 +40,7 @@ class Ability(StrEnum):
     DECIDE = "decide"
     """Release a file from quarantine, or leave it there."""
     EDIT = "edit"
-    """Correct transcripts, ask for one."""
+    """Correct transcripts, ask for one; tag files."""
     ANSWER = "answer"
     """Write to a contact, ask for consent."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
 from django.db import models
 from django.db.models import Q
 
@@ -10,6 +12,16 @@ from acervo.models.connection import Connection
 from acervo.models.media import MediaFile
 from acervo.models.person import Person
 from acervo.models.workspace import Workspace
+
+if TYPE_CHECKING:
+    from acervo.models.member import Member
+
+
+class RecordLinks(models.QuerySet["RecordLink"]):
+    def visible_to(self, member: Member) -> Self:
+        """Of people and files that are."""
+        people, files = Person.objects.visible_to(member), MediaFile.objects.visible_to(member)
+        return self.filter(Q(person__in=people) | Q(media__in=files), workspace=member.workspace_id)
 
 
 class RecordLink(models.Model):
@@ -25,6 +37,8 @@ class RecordLink(models.Model):
     """matched_phone, created, chosen, written."""
     linked_by = models.CharField(max_length=64)
     linked_at = models.DateTimeField()
+
+    objects = RecordLinks.as_manager()
 
     class Meta:
         constraints = [

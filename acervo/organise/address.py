@@ -19,6 +19,7 @@ from acervo.base import ids
 from acervo.base.errors import Refused
 from acervo.models import Kind, MediaFile
 from acervo.models.media import MediaFiles
+from acervo.models.tag import LONGEST_TAG
 from acervo.organise import search
 from acervo.organise.search import Wish
 
@@ -28,6 +29,7 @@ PERIOD: Final = "period"
 LOOKS: Final = ("view", "after", "down_to")
 """How the list is shown, and where in it: no matter which files."""
 MAX_TEXT: Final = 200
+MAX_TAGS: Final = 20
 MAX_QUERY: Final = 2_000
 
 
@@ -55,6 +57,7 @@ class Asked:
     channels: tuple[UUID, ...] = ()
     crm: tuple[str, ...] = ()
     capture: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, address: QueryDict) -> Self:
@@ -71,6 +74,7 @@ class Asked:
             channels=tuple(_ids(address, "channel")),
             crm=_known(address, "crm"),
             capture=_known(address, "capture"),
+            tags=tuple(_tags(address)),
         )
 
     @classmethod
@@ -100,6 +104,7 @@ class Asked:
             channels=self.channels,
             crm=self.crm,
             capture=self.capture,
+            tags=self.tags,
         )
 
 
@@ -139,7 +144,7 @@ _CHOICES: Final = {
     "capture": search.CAPTURE_STATES,
     "received": _RECEIVED,
 }
-_MEANINGS: Final = (*_CHOICES, "q", "from", "to", "person", "channel", *LOOKS)
+_MEANINGS: Final = (*_CHOICES, "q", "from", "to", "person", "channel", "tag", *LOOKS)
 
 
 def _parsed(query: str) -> QueryDict:
@@ -173,6 +178,11 @@ def _known(address: QueryDict, name: str) -> tuple[str, ...]:
 
 def _ids(address: QueryDict, name: str) -> Iterable[UUID]:
     return [found for value in address.getlist(name) if (found := _id(value))]
+
+
+def _tags(address: QueryDict) -> Iterable[str]:
+    named = (" ".join(value.split())[:LONGEST_TAG] for value in address.getlist("tag"))
+    return list(dict.fromkeys(filter(None, named)))[:MAX_TAGS]
 
 
 def _id(value: str) -> UUID | None:

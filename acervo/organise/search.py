@@ -24,10 +24,11 @@ from django.db.models import (
     TextField,
     Value,
 )
+from django.db.models.functions import Lower
 from django.db.models.sql.compiler import SQLCompiler
 
 from acervo.base import clock, ids
-from acervo.models import Delivery, Kind, MediaFile, Member, Person, Transcript, Workspace
+from acervo.models import Delivery, FileTag, Kind, MediaFile, Member, Person, Transcript, Workspace
 from acervo.models.media import TAKEN_BACK
 
 Files = TypeVar("Files", bound="QuerySet[MediaFile]")
@@ -57,13 +58,15 @@ class Wish:
     channels: tuple[UUID, ...] = ()
     crm: tuple[str, ...] = ()
     capture: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Their names."""
 
     def without(self, part: str) -> Wish:
         """The same wish, not narrowed by this part: what the counts beside its options are made of."""
         return replace(self, **{part: _EMPTY[part]})
 
 
-_EMPTY: Final[dict[str, Any]] = {"kinds": (), "channels": (), "crm": (), "capture": ()}
+_EMPTY: Final[dict[str, Any]] = {"kinds": (), "channels": (), "crm": (), "capture": (), "tags": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +217,20 @@ def _conditions(wish: Wish) -> list[Q]:
         asked.append(_any_of(_CRM[state]() for state in wish.crm))
     if wish.capture:
         asked.append(_any_of(_CAPTURE[state] for state in wish.capture))
+    if wish.tags:
+        asked.append(Q(_tagged(wish.tags)))
     return asked
 
 
 def _any_of(conditions: Iterable[Q]) -> Q:
     return functools.reduce(operator.or_, conditions)
+
+
+def _tagged(names: Sequence[str]) -> Exists:
+    words = [name.lower() for name in names]
+    return Exists(
+        FileTag.objects.annotate(word=Lower("tag__name")).filter(media=OuterRef("pk"), word__in=words)
+    )
 
 
 def _promised(**facts: Any) -> Exists:

@@ -8,7 +8,7 @@ from typing import Final
 from django.core import signing
 
 from acervo.base import clock, ids
-from acervo.models import MediaFile, Member, by_member
+from acervo.models import ApiToken, MediaFile, Member, by_member
 
 SALT: Final = "acervo.play.link"
 LIVES_S: Final = 600
@@ -52,5 +52,12 @@ def _member(member_id: str) -> Member | None:
     return found.first()
 
 
-HOLDERS: Final[dict[str, Resolve]] = {"member": _member}
+def _token(token_id: str) -> Member | None:
+    """Of a token that was not taken back since, and with no more rights than it has."""
+    found = ApiToken.objects.live(clock.now()).filter(pk=ids.parse(token_id))
+    token = found.select_related("member__workspace").first()
+    return token.acting() if token else None
+
+
+HOLDERS: Final[dict[str, Resolve]] = {"member": _member, "token": _token}
 """Who may hold a link, by the first word of the holder; nobody else is known."""

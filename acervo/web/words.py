@@ -259,6 +259,13 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "sending_over": _("This message has left already, or somebody else was faster."),
     "still_being_written": _("The CRM is just being written to. We go on by ourselves."),
     "unknown_choice": _("Choose one of the answers that are offered."),
+    "tag_unusable": _("A tag has 1 to 40 characters on one line, without a semicolon."),
+    "too_many_tags": _("A file can have 30 tags at most. Take one off first."),
+    "token_name_missing": _("Say what the token is for: a name tells it from others."),
+    "token_scope_missing": _("Choose at least one thing the token may do."),
+    "token_role_too_wide": _("A token cannot have more rights than whoever makes it."),
+    "token_end_unknown": _("Choose one of the times that are offered."),
+    "too_many_tokens": _("You have 50 tokens in use already. Take back those that nobody needs."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
 }
 
@@ -507,6 +514,9 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "file.downloaded": Happening(_("Downloaded"), "download", "info"),
     "file.heard": Happening(_("Heard"), "headphones", "info"),
     "file.watched": Happening(_("Watched"), "video", "info"),
+    "file.tagged": Happening(_("Tagged"), "tag", "info"),
+    "file.untagged": Happening(_("A tag was taken off"), "tag"),
+    "file.link_given": Happening(_("A short link to the file was given to a program"), "link-2", "info"),
     "file.limit_lifted": Happening(_("Fetched by hand, over its limit"), "cloud-download", "warn"),
     "file.quarantined": Happening(_("Malware found, put in quarantine"), "shield-alert", "bad"),
     "file.released": Happening(_("Released from quarantine"), "shield-check", "warn"),
@@ -607,6 +617,8 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "import.undone": Happening(_("A chat export was taken out again"), "ban"),
     "file.imported": Happening(_("Brought in from a chat export and sealed"), "hard-drive", "ok"),
     "file.removed": Happening(_("Removed together with the chat export it came from"), "ban"),
+    "api_token.made": Happening(_("An API token was made"), "key-round", "warn"),
+    "api_token.revoked": Happening(_("An API token was taken back"), "ban"),
     "member.made": Happening(_("Member added"), "user-check", "ok"),
     "data_key.destroyed": Happening(_("Key destroyed: what it sealed is erased"), "lock", "bad"),
 }
@@ -615,6 +627,7 @@ SYSTEM_ACTORS: Final[Mapping[str, Words]] = {
     "command": _("Command line"),
     "provider": _("WhatsApp"),
     "link": _("Somebody with a link for one step"),
+    "token": _("A program with an API token"),
     "member": _("A former member"),
 }
 
