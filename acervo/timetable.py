@@ -19,6 +19,7 @@ from procrastinate.jobs import Status
 
 from acervo import journey
 from acervo.answer import statuses
+from acervo.api import once
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
@@ -154,6 +155,13 @@ def _finish_farewells() -> None:
         journey.start_withdrawals(list(erasure.waiting(PER_RUN, before)))
         journey.start_forgetting(copies_there.waiting(PER_RUN, before))
         statuses.forget_early()
+
+
+@clockwork.periodic(cron="43 * * * *")
+@clockwork.task(name="forget_kept_answers", queue="tick", queueing_lock="forget_kept_answers")
+async def forget_kept_answers(timestamp: int) -> None:
+    """Answers of the API that nobody may ask for again."""
+    await in_thread(once.forget)
 
 
 @clockwork.periodic(cron="17 * * * *")

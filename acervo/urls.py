@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.views.generic import RedirectView
 
+from acervo.api import reference
 from acervo.api.main import DOORS as API
 from acervo.web import (
     addresses,
@@ -16,6 +17,7 @@ from acervo.web import (
     contacts,
     custody,
     file_page,
+    file_tags,
     health,
     imports,
     library,
@@ -26,6 +28,7 @@ from acervo.web import (
     setups,
     sign_in,
     storage,
+    tokens,
     transcribers,
     transcripts,
 )
@@ -45,6 +48,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("m/<ulid:file>/leave-in-quarantine", custody.leave_in_quarantine, name="leave_in_quarantine"),
     path("m/<ulid:file>/scan-again", custody.scan_again, name="scan_again"),
     path("m/<ulid:file>/waive-scan", custody.waive_scan, name="waive_scan"),
+    path("m/<ulid:file>/tags", file_tags.tag, name="tag_file"),
+    path("m/<ulid:file>/tags/take-off", file_tags.untag, name="untag_file"),
     path("m/<ulid:file>/transcript", transcripts.ask, name="ask_transcript"),
     path("m/<ulid:file>/transcript.<str:form>", transcripts.download, name="transcript_text"),
     path("m/<ulid:file>/segments/<ulid:segment>", transcripts.segment, name="segment"),
@@ -98,6 +103,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/remakes/<ulid:run>/resume", remakes.resume, name="resume_remake"),
     path("settings/remakes/<ulid:run>/cancel", remakes.cancel, name="cancel_remake"),
     path("settings/storage", storage.storage, name="settings_storage"),
+    path("settings/tokens", tokens.tokens, name="settings_tokens"),
+    path("settings/tokens/<ulid:token>/revoke", tokens.revoke, name="revoke_token"),
+    path("settings/tokens/reference", reference.page, name="api_reference"),
     path("settings/transcripts", transcribers.engine, name="settings_transcripts"),
     path("settings/transcripts/try", transcribers.try_engine, name="try_engine"),
     path("settings/transcripts/pause", transcribers.pause, name="pause_engine"),

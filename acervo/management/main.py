@@ -28,9 +28,10 @@ COMMANDS = {
     "verify": "Read every kept object back and compare it with its hash.",
     "audit": "Verify the chain of the audit trail.",
     "settings": "Every setting, its value's kind and its default.",
+    "api": "The description of the REST API.",
     "manage": "Django's own commands, for developers.",
 }
-WITHOUT_DATABASE = frozenset({"settings"})
+WITHOUT_DATABASE = frozenset({"settings", "api"})
 FIRST_WORD_S = 3.0
 NEXT_WORD_S = 10.0
 

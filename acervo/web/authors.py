@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from acervo.base import ids
-from acervo.models import Member, by_member
+from acervo.models import ApiToken, Member, by_member, by_token
 from acervo.web import words
 
 
 def names_of(member: Member, authors: Iterable[str]) -> dict[str, words.Words]:
-    """A name for each author of audit entries, in one query."""
+    """A name for each author of audit entries, in one query of members and one of tokens."""
     asked = set(authors)
-    keys = [ids.parse(author.removeprefix("member:")) for author in asked if author.startswith("member:")]
-    colleagues = Member.objects.filter(workspace=member.workspace_id, pk__in=keys) if keys else ()
-    known: dict[str, words.Words] = {by_member(other): str(other) for other in colleagues}
+    known: dict[str, words.Words] = {}
+    if members := _of_kind("member", asked):
+        colleagues = Member.objects.filter(workspace=member.workspace_id, pk__in=members)
+        known |= {by_member(other): str(other) for other in colleagues}
+    if tokens := _of_kind("token", asked):
+        theirs = ApiToken.objects.filter(workspace=member.workspace_id, pk__in=tokens)
+        known |= {by_token(token): token.name for token in theirs}
     return {
         author: known.get(author) or words.SYSTEM_ACTORS.get(author.partition(":")[0], author)
         for author in asked
     }
+
+
+def _of_kind(kind: str, authors: Iterable[str]) -> list[UUID]:
+    beginning = f"{kind}:"
+    return [ids.parse(author.removeprefix(beginning)) for author in authors if author.startswith(beginning)]

@@ -85,6 +85,7 @@ def _places(member: Member, here: str, where: str) -> list[Place]:
                 ("/settings/storage",),
                 member.can(Ability.OPERATE),
             ),
+            (_("API tokens"), "/settings/tokens", "key-round", ("/settings/tokens",), True),
         ),
     }
     return [

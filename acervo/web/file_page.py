@@ -33,6 +33,7 @@ from acervo.web.answers import about_file, may_answer
 from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, delivery_state, with_facts
 from acervo.web.custody import custody
+from acervo.web.file_tags import shown as shown_tags
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.sources import Page, pages
 from acervo.web.tags import playing_time
@@ -99,6 +100,7 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
         {
             "media": media,
             "card": shown,
+            "tagged": shown_tags(request.user, media),
             "custody": custody(request.user, media),
             "viewer": _viewer(shown, drawn),
             "pages": drawn,

@@ -113,6 +113,7 @@ class Filters:
             found.append(Chip(_("From"), written_day(parts.first), self.address(without=("from", None))))
         if parts.last:
             found.append(Chip(_("To"), written_day(parts.last), self.address(without=("to", None))))
+        found += [Chip(_("Tag"), name, self.address(without=("tag", name))) for name in parts.tags]
         if self.person:
             found.append(
                 Chip(
