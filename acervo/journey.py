@@ -41,6 +41,7 @@ from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client, media_session
+from acervo.crms.contract import RecordRef
 from acervo.deliver import attach, outbox, withdrawal
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
@@ -53,7 +54,9 @@ from acervo.models import (
     Deed,
     Delivery,
     MediaFile,
+    Person,
     Receipt,
+    RecordLink,
     Remake,
     Sending,
 )
@@ -487,6 +490,14 @@ def choose_record(delivery: Delivery, record_id: str, by: str) -> None:
     with transaction.atomic():
         outbox.choose_record(delivery, record_id, by=by)
         start_deliveries()
+
+
+def link_person(connection: Connection, person: Person, ref: RecordRef, by: str) -> RecordLink:
+    """Tell which CRM record a person is. Raises Refused for one that is somebody else's already."""
+    with transaction.atomic():
+        link = outbox.link_person(connection, person, ref, by=by)
+        start_deliveries()
+    return link
 
 
 def change_media_rules(workspace_id: UUID, wanted: Rules, *, seen: str, by: str) -> Change:

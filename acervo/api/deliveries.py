@@ -13,7 +13,8 @@ from pydantic import Field
 
 from acervo import journey, models
 from acervo.api.access import ApiRequest, needs
-from acervo.api.shapes import USUAL, After, Limit, Moment, Page, Shape, Ulid, Words, newest_first
+from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Shape, Ulid, newest_first
+from acervo.crms.contract import RecordRef
 from acervo.models import Ability, Scope
 from acervo.web import words
 
@@ -21,6 +22,7 @@ router = Router(tags=["deliveries"])
 READ = needs(Scope.DELIVERIES_READ)
 WRITE = needs(Scope.DELIVERIES_WRITE, Ability.RETRY)
 
+URL_PATTERN: Final = r"^https?://[!-~]+$"
 State = Literal["delivered", "stopped", "trying", "queued"]
 STATES: Final[dict[str, Q]] = {
     "delivered": Q(delivered_at__isnull=False),
@@ -82,8 +84,18 @@ class Delivery(Shape):
 
 
 class Choice(Shape):
-    record: Annotated[Words, Field(min_length=1, max_length=128)]
+    record: Annotated[str, Field(min_length=1, max_length=128), WRITABLE]
     """One of the candidates."""
+
+
+class PersonWish(Shape):
+    """A contact in a CRM, known by its id there."""
+
+    connection: Ulid
+    """A CRM."""
+    record: Annotated[str, Field(min_length=1, max_length=128), WRITABLE]
+    url: Annotated[str, Field(max_length=500, pattern=URL_PATTERN)] | None = None
+    """Where the CRM shows it."""
 
 
 class CrmRecord(Shape):
@@ -193,7 +205,7 @@ def list_links(
     person: Ulid | None = None,
     media: Ulid | None = None,
     connection: Ulid | None = None,
-    record: Annotated[Words, Field(max_length=128)] | None = None,
+    record: Annotated[str, Field(max_length=128), WRITABLE] | None = None,
     limit: Limit = USUAL,
     after: After = "",
 ) -> Any:
@@ -205,6 +217,25 @@ def list_links(
     if record:
         found = found.filter(record_id=record)
     return newest_first(found, CrmRecord.of, after=after, limit=limit)
+
+
+@router.post(
+    "/people/{person}/link",
+    auth=needs(Scope.PEOPLE_WRITE, Ability.RETRY),
+    response={200: CrmRecord},
+    summary="Say which contact a person is",
+    operation_id="link_person",
+    tags=["links"],
+)
+def link_person(request: ApiRequest, person: Ulid, wish: PersonWish) -> Status[CrmRecord]:
+    """For whoever knows better than the phone number. It replaces what was found before; what waited for an answer goes on,
+    and what was delivered follows. 422 `record_of_another`: it is somebody else's already."""
+    member = request.auth.member
+    somebody = get_object_or_404(models.Person.objects.visible_to(member), pk=person)
+    crms = models.Connection.objects.visible_to(member).crms().filter(removed_at=None)
+    ref = RecordRef("contact", wish.record, wish.url)
+    link = journey.link_person(get_object_or_404(crms, pk=wish.connection), somebody, ref, by=request.auth.by)
+    return Status(200, CrmRecord.of(link))
 
 
 @router.get(

@@ -17,9 +17,10 @@ from pydantic import Field
 
 from acervo.api.access import ApiRequest, needs
 from acervo.api.problems import Problem
-from acervo.api.shapes import USUAL, Limit, Moment, Page, PlaceUnknown, Shape, Ulid, Words
+from acervo.api.shapes import USUAL, WRITABLE, Limit, Moment, Page, PlaceUnknown, Shape, Ulid
 from acervo.base import clock
 from acervo.models import AuditEntry, Deed, Direction, Kind, MediaFile, Scope
+from acervo.models.tag import LONGEST_TAG
 from acervo.organise import search
 from acervo.organise.address import MAX_TAGS, MAX_TEXT
 from acervo.organise.search import Cursor, Wish
@@ -164,7 +165,7 @@ class LinkWish(Shape):
 class Sought(Shape):
     """The library's filters. Several values of one mean any of them; several filters mean all of them."""
 
-    q: Annotated[Words, Field(max_length=MAX_TEXT)] = ""
+    q: Annotated[str, Field(max_length=MAX_TEXT), WRITABLE] = ""
     """In captions, file names, transcripts and people's names: every word of it, upper and lower case and accents
     alike."""
     kind: list[Kind] = []
@@ -173,7 +174,9 @@ class Sought(Shape):
     before: Moment | None = None
     person: Ulid | None = None
     connection: Annotated[list[Ulid], Field(max_length=50)] = []
-    tag: Annotated[list[Words], Field(max_length=MAX_TAGS)] = []
+    tag: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_TAG), WRITABLE]], Field(max_length=MAX_TAGS)
+    ] = []
     crm: list[Literal["delivered", "waiting", "stopped", "none"]] = []
     capture: list[Literal["kept", "waiting", "lost"]] = []
     limit: Limit = USUAL

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from acervo import models
 from acervo.api.access import ApiRequest, needs
-from acervo.api.shapes import USUAL, After, Limit, Moment, Page, Shape, Ulid, Words, newest_first
+from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Shape, Ulid, newest_first
 from acervo.models import Scope
 from acervo.organise import search
 
@@ -80,7 +80,7 @@ class Chat(Shape):
 @router.get("/people", auth=READ, response=Page[Person], summary="Find people", operation_id="list_people")
 def list_people(
     request: ApiRequest,
-    q: Annotated[Words, Field(max_length=200)] = "",
+    q: Annotated[str, Field(max_length=200), WRITABLE] = "",
     phone: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{5,14}$")] | None = None,
     limit: Limit = USUAL,
     after: After = "",

@@ -137,7 +137,10 @@ def _wrong(found: Mapping[str, Any]) -> dict[str, str]:
     """Where it is, and what is wrong with it: never what was sent."""
     kind = str(found.get("type", ""))
     said = WRONG.get(kind) or _("This is not as the description wants it.")
-    return {"where": ".".join(map(str, found.get("loc", ()))), "what": str(said), "code": kind}
+    source, *place = found.get("loc", ("",))
+    if source == "body":
+        place = place[1:]  # how the operation calls the whole of it
+    return {"where": ".".join(map(str, (source, *place))), "what": str(said), "code": kind}
 
 
 def _no_database(request: HttpRequest, error: OperationalError) -> HttpResponse:

@@ -64,8 +64,8 @@ Moment = Annotated[
     datetime, BeforeValidator(_read_moment), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 """With its time zone; written in UTC."""
-Words = Annotated[str, AfterValidator(_writable)]
-"""Text that people typed: one line."""
+WRITABLE: Final = AfterValidator(_writable)
+"""For text that people typed: one line, after its length."""
 Limit = Annotated[int, Field(ge=1, le=MOST, description="How many, at most.")]
 After = Annotated[
     str, Field(max_length=80, description="The `next` of the page before. Left out: from the beginning.")

@@ -11,14 +11,14 @@ from pydantic import Field
 from acervo import journey, models
 from acervo.api.access import ApiRequest, needs
 from acervo.api.media import visible
-from acervo.api.shapes import USUAL, After, Limit, Moment, Page, Shape, Ulid, Words, newest_first
+from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Shape, Ulid, newest_first
 from acervo.models import Ability, Scope
 from acervo.models.tag import LONGEST_TAG
 from acervo.organise.tags import MOST_TAGS
 
 router = Router(tags=["tags"])
 WRITE = needs(Scope.MEDIA_WRITE, Ability.EDIT)
-Name = Annotated[Words, Field(min_length=1, max_length=LONGEST_TAG)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG), WRITABLE]
 
 
 class Tag(Shape):

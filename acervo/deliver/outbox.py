@@ -14,7 +14,7 @@ from acervo.base.errors import Refused
 from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import parcels, records
 from acervo.deliver.refusals import DETACHED, subject
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Person, RecordLink
 from acervo.models.media import not_quarantined, not_withdrawn
 
 BATCH = 100
@@ -141,6 +141,26 @@ def choose_record(delivery: Delivery, record_id: str, *, by: str) -> None:
         details = {**subject(rows[0].connection), "record": record_id, "person": ids.text(person_id)}
         deeds = [Deed("delivery.record_chosen", "file", row.media_id, "chosen", details) for row in rows]
         AuditEntry.objects.record(delivery.workspace_id, by, deeds)
+
+
+def link_person(connection: Connection, person: Person, ref: RecordRef, *, by: str) -> RecordLink:
+    """Somebody who knows says which contact a person is, whatever was found before. What waited for an answer is due, and
+    what was delivered follows to the new contact. Raises Refused where the contact is somebody else's already."""
+    with transaction.atomic():
+        if records.belongs_to_another(connection.pk, ref, person.pk):
+            raise Refused("This contact belongs to another person already.", code="record_of_another")
+        records.remember_contacts(connection, [(person.pk, ref, records.CHOSEN)], by=by, at=clock.now())
+        promised = Delivery.objects.filter(connection=connection, media__person=person)
+        _make_due(list(_locked(promised.filter(refusal=CrmErrorKind.AMBIGUOUS, stopped_at__isnull=False))))
+        kept = list(
+            promised.filter(delivered_at__isnull=False).order_by("pk").values_list("media", flat=True)
+        )
+        for start in range(0, len(kept), BATCH):
+            renew(kept[start : start + BATCH])
+        details = {**subject(connection), "record": ref.record_id, "person": ids.text(person.pk)}
+        deed = Deed("person.linked", "person", person.pk, "chosen", details)
+        AuditEntry.objects.record(connection.workspace_id, by, [deed])
+    return RecordLink.objects.get(connection=connection, person=person, object_type=records.CONTACT)
 
 
 def _lock_with_peers(delivery: Delivery) -> list[Delivery]:

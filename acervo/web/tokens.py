@@ -96,8 +96,8 @@ def tokens(request: MemberRequest) -> HttpResponseBase:
 
 @require_POST
 @for_members
-def revoke(request: MemberRequest, token: UUID) -> HttpResponse:
-    found = get_object_or_404(ApiToken.objects.visible_to(request.user), pk=token)
+def revoke(request: MemberRequest, key: UUID) -> HttpResponse:
+    found = get_object_or_404(ApiToken.objects.visible_to(request.user), pk=key)
     if govern.revoke(found, by_member(request.user)):
         messages.success(
             request, _("%(name)s is taken back. It opens nothing any more.") % {"name": found.name}

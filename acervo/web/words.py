@@ -266,6 +266,7 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "token_role_too_wide": _("A token cannot have more rights than whoever makes it."),
     "token_end_unknown": _("Choose one of the times that are offered."),
     "too_many_tokens": _("You have 50 tokens in use already. Take back those that nobody needs."),
+    "record_of_another": _("This record belongs to another contact of yours already."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
 }
 
@@ -600,6 +601,7 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "transcriber.backfilled": Happening(_("Earlier files were queued for transcription"), "clock"),
     "account.event": Happening(_("The provider reported something about the account"), "info"),
     "account.seen": Happening(_("Reports of the provider were looked at"), "eye", "info"),
+    "person.linked": Happening(_("A CRM contact was chosen for this person"), "user-check", "ok"),
     "person.merged": Happening(_("Two identities turned out to be one person"), "users"),
     "policy.changed": Happening(_("What is made of files was changed"), "settings", "info"),
     "limit.changed": Happening(_("Size limits were changed"), "settings", "info"),

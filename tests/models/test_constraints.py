@@ -15,6 +15,7 @@ from django.db.utils import IntegrityError
 from acervo.base import clock, ids
 from acervo.models import (
     AccountEvent,
+    ApiToken,
     AuditEntry,
     Chat,
     ChatImport,
@@ -24,6 +25,8 @@ from acervo.models import (
     Deed,
     Delivery,
     EarlyStatus,
+    FileTag,
+    KeptAnswer,
     MediaPolicy,
     Member,
     Message,
@@ -36,6 +39,7 @@ from acervo.models import (
     Setup,
     SetupLink,
     SizeLimit,
+    Tag,
     Team,
     Transcriber,
     Transcript,
@@ -76,6 +80,21 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "member_email_is_unique": lambda good: copy(good.bob, email="BOB@example.com"),
     "member_role_is_known": lambda good: change(good.bob, role="owner"),
     "audit_number_is_used_once": use_an_audit_number_twice,
+    # programs
+    "api_token_is_one_key": lambda good: copy(good.api_token),
+    "api_token_keeps_a_digest_only": lambda good: change(good.api_token, token_sha256="acv_in_the_clear"),
+    "api_token_may_do_something_known": lambda good: change(good.api_token, scopes=["media:erase"]),
+    "api_token_role_is_known": lambda good: change(good.api_token, role="owner"),
+    "api_token_revocation_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.api_token, revoked_at=NOW
+    ),
+    "request_is_answered_once_for_a_key": lambda good: copy(good.kept_answer),
+    "kept_answer_knows_its_request": lambda good: change(good.kept_answer, request_sha256="the request"),
+    "kept_answer_has_a_status_and_a_body_or_neither": lambda good: change(good.kept_answer, status=200),
+    # tags
+    "tag_is_one_word_in_its_workspace": lambda good: copy(good.tag, name="DEFEITO"),
+    "tag_is_not_empty": lambda good: change(good.tag, name=""),
+    "file_has_a_tag_once": lambda good: copy(good.file_tag),
     # connections
     "account_is_connected_once_in_its_workspace": lambda good: copy(good.connection),
     "connection_pause_has_a_time_an_author_and_a_reason": lambda good: change(good.connection, paused_at=NOW),
@@ -312,7 +331,20 @@ def good(
     bytes_of_it = PLACE | {"object_key": "w/one", "size_bytes": 1, "sealed_bytes": 1, "sha256": "0" * 64}
     workspace.refresh_from_db()
     setup = Setup.objects.create(workspace=workspace, kind="bird", begun_by="test")
+    api_token = ApiToken.objects.create(
+        workspace=workspace,
+        member=bob,
+        name="n8n",
+        prefix="acv_x",
+        token_sha256="0" * 64,
+        scopes=["media:read"],
+    )
+    tag = Tag.objects.create(workspace=workspace, name="defeito", made_by="test")
     return SimpleNamespace(
+        api_token=api_token,
+        kept_answer=KeptAnswer.objects.create(token=api_token, key="1", request_sha256="0" * 64, at=NOW),
+        tag=tag,
+        file_tag=FileTag.objects.create(media=kept, tag=tag, by="test"),
         setup=setup,
         other_setup=Setup.objects.create(workspace=workspace, kind="bird", begun_by="test"),
         setup_link=SetupLink.objects.create(

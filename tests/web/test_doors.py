@@ -13,6 +13,7 @@ import acervo.web
 from acervo.base import clock
 from acervo.models import (
     Ability,
+    ApiToken,
     AuditEntry,
     ChatImport,
     Delivery,
@@ -88,6 +89,8 @@ NEEDS = {
     "waive_scan": {Ability.DECIDE},
     "ask_transcript": {Ability.EDIT},
     "segment": {Ability.EDIT},
+    "tag_file": {Ability.EDIT},
+    "untag_file": {Ability.EDIT},
     "settings_transcripts": {Ability.CONFIGURE},
     "try_engine": {Ability.CONFIGURE},
     "pause_engine": {Ability.CONFIGURE},
@@ -116,7 +119,12 @@ POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
+POSTED |= {"tag_file", "untag_file", "revoke_token"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
+
+
+OF_THEIR_OWN = {"revoke_token"}
+"""What one member has does not exist for another, except for those who connect systems."""
 
 
 def patterns() -> list[URLPattern]:
@@ -133,7 +141,7 @@ def parts(name: str) -> set[str]:
 
 
 @pytest.fixture
-def ours(workspace, connection, kept_file):
+def ours(workspace, connection, kept_file, everybody):
     """Something of every noun an address can name, in our workspace."""
     media = kept_file(caption="Olá", file_name="segredo.ogg")
     crm = make_connection(
@@ -174,8 +182,12 @@ def ours(workspace, connection, kept_file):
         workspace=workspace, connection=connection, chat=media.chat, purpose="by_hand", text="Marina Duarte, oi",
         media=media, asked_at=clock.now(), asked_by="test", due_at=clock.now(),
     )  # fmt: skip
+    key = ApiToken.objects.create(
+        workspace=workspace, member=everybody[Role.ADMINISTRATOR], name="Marina Duarte", prefix="acv_x", token_sha256="0" * 64,
+        scopes=["media:read"],
+    )  # fmt: skip
     return {
-        "setup": setup.pk, "link": link.pk, "token": "not-a-token",
+        "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk,
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "run": run.pk, "segment": segment.pk, "form": "txt",
@@ -236,6 +248,9 @@ def test_no_filter_reaches_into_another_workspace(query, ours, page_of, charlie)
 @pytest.mark.parametrize("name", [name for name in names() if name not in OPEN_TO_ALL])
 def test_a_role_passes_the_doors_its_abilities_open(name, role, ours, everybody, page_of):
     answer = knock(page_of(everybody[role]), name, ours)
+    if name in OF_THEIR_OWN and Ability.CONNECT not in ABILITIES[role]:
+        assert answer.status_code == 404
+        return
     allowed = NEEDS.get(name, set()) <= ABILITIES[role]
     # 422: let in, and told what is missing in the form.
     assert answer.status_code in ((200, 302, 422) if allowed else (403,))
@@ -259,6 +274,13 @@ def test_an_agent_sees_only_what_the_team_shows(bob, team, connection, workspace
 
 
 READS_OF_ITS_OWN = {
+    ("access.py", "ApiToken"),  # the one that was sent
+    ("authors.py", "ApiToken"),  # names of tokens, in the member's workspace
+    ("file_tags.py", "FileTag"),  # of a file that is visible
+    ("links.py", "ApiToken"),  # for which the key was made
+    ("media.py", "AuditEntry"),  # written, not read
+    ("once.py", "KeptAnswer"),  # of the token that asks
+    ("tags.py", "FileTag"),  # of a file that is visible
     ("cards.py", "Rendition"),  # of files already visible, fetched along with them
     ("cards.py", "Delivery"),  # the same
     ("connections.py", "Delivery"),  # counted for a connection that is visible
@@ -290,7 +312,7 @@ READS_OF_ITS_OWN = {
 
 def test_every_read_of_a_door_begins_with_what_the_member_may_see():
     found = set()
-    for folder in ("web", "play"):
+    for folder in ("web", "play", "api"):
         for path in (Path(acervo.web.__file__).parent.parent / folder).rglob("*.py"):
             for model in re.findall(r"(\w+)\.objects(?!\s*\.visible_to\()", path.read_text()):
                 found.add((path.name, model))
