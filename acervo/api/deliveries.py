@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
@@ -73,7 +73,7 @@ class Delivery(Shape):
             id=row.pk,
             media=row.media_id,
             connection=row.connection_id,
-            state=row.state,
+            state=cast(State, row.state),
             attempts=row.attempts,
             promised_at=row.promised_at,
             due_at=row.due_at if is_open else None,

@@ -100,7 +100,7 @@ def _language(request: HttpRequest) -> str:
 def _doors() -> list[URLPattern | URLResolver]:
     found, _app, _namespace = api.urls
     doors: list[URLPattern | URLResolver] = [
-        path(str(door.pattern), answered(door.callback), name=door.name)
+        path(str(door.pattern), answered(door.callback), name=door.name or "")
         for door in found
         if isinstance(door, URLPattern) and door.name != "api-root"
     ]

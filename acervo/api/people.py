@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from django.db.models import Count, Max, QuerySet
 from django.shortcuts import get_object_or_404
@@ -37,7 +37,7 @@ class Person(Shape):
 
 
 class Consent(Shape):
-    answer: str
+    answer: Literal["given", "refused"]
     at: Moment
 
 
@@ -60,7 +60,7 @@ class PersonInFull(Person):
             since=row.created_at,
             files=files,
             newest_file_at=newest,
-            consent=_consent(answer) if answer else None,
+            consent=_consent(answer),
         )
 
 
@@ -141,5 +141,7 @@ def _sent(row: models.Person, member: models.Member) -> tuple[int, datetime | No
     return told["files"], told["newest"]
 
 
-def _consent(answer: models.ConsentAnswer) -> Consent:
+def _consent(answer: models.ConsentAnswer | None) -> Consent | None:
+    if answer is None or answer.answered_at is None:
+        return None
     return Consent(answer="given" if answer.is_given else "refused", at=answer.answered_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.db import OperationalError
@@ -107,14 +107,18 @@ def problem(
 
 def answer_problems(api: NinjaAPI) -> None:
     """Everything an operation may raise becomes a problem; what is our fault is logged, and not told."""
-    api.add_exception_handler(Problem, _refused)
-    api.add_exception_handler(AcervoError, _by_family)
-    api.add_exception_handler(ValidationError, _not_as_described)
-    api.add_exception_handler(Http404, lambda _request, _error: problem(404))
-    api.add_exception_handler(AuthenticationError, lambda _request, _error: problem(401))
-    api.add_exception_handler(HttpError, lambda _request, error: problem(error.status_code))
-    api.add_exception_handler(OperationalError, _no_database)
-    api.add_exception_handler(Exception, _fault)
+    handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+        Problem: _refused,
+        AcervoError: _by_family,
+        ValidationError: _not_as_described,
+        Http404: lambda _request, _error: problem(404),
+        AuthenticationError: lambda _request, _error: problem(401),
+        HttpError: lambda _request, error: problem(error.status_code),
+        OperationalError: _no_database,
+        Exception: _fault,
+    }
+    for error, handler in handlers.items():
+        api.add_exception_handler(error, handler)
 
 
 def _refused(request: HttpRequest, error: Problem) -> HttpResponse:

@@ -94,7 +94,11 @@ def make(member: Member, wish: TokenWish) -> tuple[ApiToken, str]:
             role=wish.role or None,
             expires_at=at + lasts if lasts else None,
         )
-        details = {"scopes": row.scopes, "role": row.role or member.role, "lasts": wish.lasts}
+        details: dict[str, object] = {
+            "scopes": row.scopes,
+            "role": row.role or member.role,
+            "lasts": wish.lasts,
+        }
         _record(row, "api_token.made", by_member(member), details)
     return row, token
 

@@ -128,7 +128,7 @@ class ApiToken(models.Model):
         """The member as far as this token reaches; never to be saved. A role that the member has outgrown, or lost,
         gives way to the member's own."""
         member = copy.copy(self.member)
-        if self.role in narrower_roles(self.member):
+        if self.role and self.role in narrower_roles(self.member):
             member.role = self.role
         return member
 
