@@ -13,7 +13,7 @@ from pydantic import Field
 
 from acervo import journey, models
 from acervo.api.access import ApiRequest, needs
-from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Shape, Ulid, newest_first
+from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Sent, Shape, Ulid, newest_first
 from acervo.crms.contract import RecordRef
 from acervo.models import Ability, Scope
 from acervo.web import words
@@ -83,12 +83,12 @@ class Delivery(Shape):
         )
 
 
-class Choice(Shape):
+class Choice(Sent):
     record: Annotated[str, Field(min_length=1, max_length=128), WRITABLE]
     """One of the candidates."""
 
 
-class PersonWish(Shape):
+class PersonWish(Sent):
     """A contact in a CRM, known by its id there."""
 
     connection: Ulid

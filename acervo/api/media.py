@@ -17,7 +17,7 @@ from pydantic import Field
 
 from acervo.api.access import ApiRequest, needs
 from acervo.api.problems import Problem
-from acervo.api.shapes import USUAL, WRITABLE, Limit, Moment, Page, PlaceUnknown, Shape, Ulid
+from acervo.api.shapes import USUAL, WRITABLE, Limit, Moment, Page, PlaceUnknown, Sent, Shape, Ulid
 from acervo.base import clock
 from acervo.models import AuditEntry, Deed, Direction, Kind, MediaFile, Scope
 from acervo.models.tag import LONGEST_TAG
@@ -153,7 +153,7 @@ class MediaLink(Shape):
     expires_at: Moment
 
 
-class LinkWish(Shape):
+class LinkWish(Sent):
     what: Annotated[str, Field(pattern=WHAT_PATTERN)] = "original"
     """`original`, `captions.vtt`, or a copy as the file lists them: `mp3`, `mp4`, `poster`, `thumb_320`, `page-1`."""
     lives_s: Annotated[int, Field(ge=60, le=links.MOST_LIVES_S)] = links.LIVES_S

@@ -74,6 +74,7 @@ class Problem(Refused):
 
     status = 422
     headers: Mapping[str, str] = {}
+    errors: list[dict[str, str]] = []
 
     def words(self) -> str:
         """What happened and what to do, for people."""
@@ -122,7 +123,9 @@ def answer_problems(api: NinjaAPI) -> None:
 
 
 def _refused(request: HttpRequest, error: Problem) -> HttpResponse:
-    return problem(error.status, code=error.code, detail=error.words(), headers=error.headers)
+    return problem(
+        error.status, code=error.code, detail=error.words(), errors=error.errors, headers=error.headers
+    )
 
 
 FAMILIES: Final = ((TryLater, 503), (Gone, 410), (NeedsPerson, 409), (Refused, 422))
@@ -148,7 +151,7 @@ def _wrong(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _no_database(request: HttpRequest, error: OperationalError) -> HttpResponse:
-    log.error("api.no_database", extra={"method": request.method})
+    log.error("api.no_database", extra={"method": request.method}, exc_info=error)
     return problem(503, headers={"Retry-After": "5"})
 
 

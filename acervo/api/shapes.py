@@ -78,6 +78,12 @@ class Shape(Schema):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class Sent(Shape):
+    """What is sent. A field that does not exist is a mistake of the caller, who should hear of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Page(Shape, Generic[T]):
     """A part of a list. `next` leads to the following part; null: this is the end."""
 

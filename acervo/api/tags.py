@@ -11,7 +11,7 @@ from pydantic import Field
 from acervo import journey, models
 from acervo.api.access import ApiRequest, needs
 from acervo.api.media import visible
-from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Shape, Ulid, newest_first
+from acervo.api.shapes import USUAL, WRITABLE, After, Limit, Moment, Page, Sent, Shape, Ulid, newest_first
 from acervo.models import Ability, Scope
 from acervo.models.tag import LONGEST_TAG
 from acervo.organise.tags import MOST_TAGS
@@ -31,7 +31,7 @@ class Tag(Shape):
         return cls(id=row.pk, name=row.name, made_at=row.made_at)
 
 
-class TagWish(Shape):
+class TagWish(Sent):
     names: Annotated[list[Name], Field(min_length=1, max_length=MOST_TAGS)]
     """1 to 40 characters each, on one line, without a semicolon. Upper and lower case make no difference."""
 

@@ -63,6 +63,17 @@ def test_a_wish_that_is_not_understood_is_refused(program_of, alice, asked):
     assert (answer.status_code, answer["Content-Type"]) == (422, PROBLEM)
 
 
+def test_a_filter_with_a_slip_of_the_pen_does_not_show_everything(program_of, alice):
+    answer = program_of(alice).get("/media", {"tags": "defeito"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_unknown")
+    assert [wrong["where"] for wrong in answer.json()["errors"]] == ["query.tags"]
+
+
+def test_a_field_that_does_not_exist_is_named(program_of, alice, kept_file):
+    answer = program_of(alice).post(f"/media/{kept_file().slug}/link", {"lives": 60})
+    assert [wrong["where"] for wrong in answer.json()["errors"]] == ["body.lives"]
+
+
 def test_our_own_fault_is_told_without_a_word_of_it(program_of, alice, monkeypatch, caplog):
     def breaks(*_args, **_more):
         raise RuntimeError("+15555550142 broke it")

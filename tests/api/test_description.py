@@ -1,0 +1,189 @@
+"""The API's own description, tried on the API: schemathesis asks every operation, as every role and as a stranger.
+
+A short run belongs to the suite; the long one is `make test ARGS="tests/api/test_description.py --hypothesis-profile=long"`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import hypothesis
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks
+
+from acervo.api import access
+from acervo.api.main import api
+from acervo.api.reference import reference
+from acervo.base import clock, ids
+from acervo.management.commands.api import markdown
+from acervo.models import Delivery, MediaFile, RecordLink, Role, Scope, Transcript
+from acervo.organise import tags
+from tests.conftest import keep, make_connection, make_file, make_person
+
+EXAMPLES = 25 if hypothesis.settings.default.max_examples <= 100 else hypothesis.settings.default.max_examples
+CHECKS = (
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+)
+CANARY = "CANARIO"
+DOCUMENT = json.loads(json.dumps(api.get_openapi_schema()))
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in SCHEMA.get_all_operations()}
+
+
+def test_the_description_is_openapi_3_1():
+    assert DOCUMENT["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_operation_says_what_it_needs_and_what_it_is_for():
+    for name, operation in OPERATIONS.items():
+        raw = operation.definition.raw
+        (guard,) = raw["security"]
+        assert set(guard["Bearer"]) <= set(Scope.values), name
+        assert guard["Bearer"] or name == "me"
+        assert raw["summary"][0].isupper(), name
+        assert {"401", "429"} <= set(raw["responses"]), name
+
+
+def test_every_scope_opens_something_or_is_for_subscriptions():
+    used = {scope for found in OPERATIONS.values() for scope in found.definition.raw["security"][0]["Bearer"]}
+    assert used | {Scope.SUBSCRIPTIONS_WRITE} == set(Scope.values)
+
+
+def test_the_reference_page_is_what_the_code_says():
+    written = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert written == markdown(reference()), "run `make api`"
+
+
+@pytest.fixture(autouse=True)
+def one_connection():
+    """As Django's own test client does: the end of a request must not close the connection of the test."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+def archive(workspace, word):
+    """One of everything, each with a word that only this workspace has. Returns the ids by the name of a parameter."""
+    number = make_connection(workspace, "meta_cloud", name=word, account_id=f"number-{word}")
+    crm = make_connection(workspace, "hubspot", name=word, account_id=f"crm-{word}", secrets={"token": word})
+    person = make_person(workspace, word, None)
+    voice = keep(make_file(number, kind="voice", person=person, caption=word, file_name=word), b"OggS")
+    shown = keep(make_file(number, kind="image", person=person, caption=f"{word}-IMAGE"), b"JPEG")
+    hidden = make_file(number, kind="voice", person=person, caption=f"{word}-HIDDEN")
+    MediaFile.objects.filter(pk=hidden.pk).update(hidden_at=clock.now())
+    Transcript.objects.create(
+        workspace=workspace, media=voice, asked_by="test", made_at=clock.now(), engine="fake", text=word
+    )
+    tags.put(voice, [word], "test")
+    promised = Delivery.objects.create(
+        workspace=workspace, connection=crm, media=voice, promised_at=clock.now(), due_at=clock.now(),
+        refusal="ambiguous", refused_at=clock.now(), stopped_at=clock.now(),
+        refusal_facts={"candidates": [{"record_id": word, "url": None}]},
+    )  # fmt: skip
+    link = RecordLink.objects.create(
+        workspace=workspace, connection=crm, person=person, object_type="contact", record_id=word,
+        reason="created", linked_by="test", linked_at=clock.now(),
+    )  # fmt: skip
+    rows = {
+        "media": [voice, shown, hidden], "person": [person], "chat": [voice.chat], "delivery": [promised],
+        "connection": [number, crm], "link": [link],
+    }  # fmt: skip
+    return {name: [ids.text(row.pk) for row in its] for name, its in rows.items()}
+
+
+@pytest.fixture
+def ground(workspace, other_workspace, everybody, bob, charlie, team, program_of, monkeypatch):
+    """Two companies, and a program of each role in one of them; the third sort is an agent in a team of voice notes."""
+    monkeypatch.setattr(access, "REQUESTS_A_WINDOW", 10**9)
+    ours, theirs = archive(workspace, f"{CANARY}-OURS"), archive(other_workspace, f"{CANARY}-THEIRS")
+    team.channels.set([])
+    programs = {role: program_of(everybody[role]) for role in Role.values}
+    programs |= {"team": program_of(bob), "stranger": program_of(charlie)}
+    known = {name: ours[name] + theirs[name] + [ids.text(ids.new())] for name in ours}
+    return programs, known
+
+
+def must_not_see(role: str) -> list[str]:
+    """Words that no answer to this role may hold."""
+    if role == "stranger":
+        return [f"{CANARY}-OURS"]
+    unseen = [f"{CANARY}-THEIRS"]
+    if role not in (Role.ADMINISTRATOR, Role.DPO):
+        unseen.append(f"{CANARY}-OURS-HIDDEN")
+    if role == "team":
+        unseen.append(f"{CANARY}-OURS-IMAGE")
+    return unseen
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_as_described_for_whoever_asks(name, ground):
+    programs, known = ground
+    operation, application = OPERATIONS[name], get_wsgi_application()
+    is_written_by_us = operation.method.upper() == "GET"
+
+    @hypothesis.settings(
+        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(data=st.data())
+    def ask(data):
+        mode = data.draw(st.sampled_from([GenerationMode.POSITIVE, GenerationMode.NEGATIVE]), label="mode")
+        case = data.draw(operation.as_strategy(generation_mode=mode), label="case")
+        role = data.draw(st.sampled_from(sorted(programs)), label="role")
+        if mode is GenerationMode.POSITIVE:
+            _with_real_ids(case, known, data)
+        headers = {"Authorization": f"Bearer {programs[role].token}"}
+        response = case.call(app=application, base_url="http://127.0.0.1:8000", headers=headers)
+        case.validate_response(response, checks=list(CHECKS), headers=headers)
+        if is_written_by_us:  # what somebody sends may well be given back to them
+            for word in must_not_see(role):
+                assert word not in response.text
+
+    ask()
+
+
+def _with_real_ids(case, known, data):
+    """Ids by chance are nobody's: most of those that are asked for are ours, or theirs."""
+    for part in (case.path_parameters, case.query, case.body):
+        if not isinstance(part, dict):
+            continue
+        for parameter in part:
+            if parameter in known and data.draw(st.integers(0, 3), label="real") > 0:
+                chosen = data.draw(st.sampled_from(known[parameter]), label=parameter)
+                part[parameter] = [chosen] if isinstance(part[parameter], list) else chosen
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_operation_answers_without_a_token(name):
+    operation, application = OPERATIONS[name], get_wsgi_application()
+
+    @hypothesis.settings(
+        max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy())
+    def ask(case):
+        for headers in ({}, {"Authorization": "Bearer acv_" + "x" * 43}):
+            answer = case.call(app=application, base_url="http://127.0.0.1:8000", headers=headers)
+            assert answer.status_code == 401
+
+    ask()
