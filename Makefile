@@ -12,7 +12,7 @@ EVERYTHING := -n auto --maxprocesses 4 --dist loadscope
 # What checks and a developer's server write of their own (keys, a database) stays inside this folder.
 HERE := $(CURDIR)/.dev
 
-.PHONY: help demo test check bench dev coverage settings clean
+.PHONY: help demo test check bench dev coverage settings api clean
 
 help:
 	@echo "make demo               everything running, with a simulated WhatsApp number and HubSpot account"
@@ -22,6 +22,7 @@ help:
 	@echo "make dev                acervo serve, with debug pages and a data folder of its own (.dev)"
 	@echo "make coverage           the suite with branch coverage"
 	@echo "make settings           write docs/settings.md anew"
+	@echo "make api                write docs/api.md anew"
 	@echo "make clean              remove what these commands made here"
 
 $(READY): uv.lock pyproject.toml CHANGELOG.md ground/python.sh
@@ -64,6 +65,9 @@ coverage: $(READY)
 
 settings: $(READY)
 	@ACERVO_DATA_DIR="$(HERE)" $(BIN)/acervo settings --markdown > docs/settings.md
+
+api: $(READY)
+	@ACERVO_DATA_DIR="$(HERE)" $(BIN)/acervo api --markdown > docs/api.md
 
 clean:
 	rm -rf $(VENV) .bootstrap .dev .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
