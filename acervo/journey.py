@@ -9,6 +9,7 @@
     deliver               the CRM's records     deliver/      queue `deliver`, a job a connection
     send                  an answer of ours     answer/       queue `deliver`, a job a message
     withdraw              taken back: gone      govern/       queue `deliver`, a job a file that was taken back
+    notify                subscribers told      notify/       queue `deliver`, one loop, many addresses side by side
 
 Each step commits its facts and starts the next one in the same transaction. A step that is repeated finds its facts
 already there and changes nothing. Errors are of three families (`base.errors`): TryLater waits and tries again,
@@ -45,7 +46,7 @@ from acervo.crms.contract import RecordRef
 from acervo.deliver import attach, outbox, withdrawal
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
-from acervo.govern import consent, erasure, liveness, media_rules, probes, transcribers
+from acervo.govern import consent, erasure, liveness, media_rules, probes, subscriptions, transcribers
 from acervo.govern.media_rules import Change, Rules
 from acervo.models import (
     AuditEntry,
@@ -53,13 +54,19 @@ from acervo.models import (
     Connection,
     Deed,
     Delivery,
+    Event,
+    EventDelivery,
+    EventKind,
+    Happened,
     MediaFile,
     Person,
     Receipt,
     RecordLink,
     Remake,
     Sending,
+    Subscription,
 )
+from acervo.notify import calling, promises
 from acervo.organise import address, tags
 from acervo.prepare import quarantine, renditions, second_copy, transcripts, unheard
 from acervo.prepare import remake as remaking
@@ -133,7 +140,12 @@ def _announced(drained: Drained) -> None:
 async def capture() -> None:
     """Fetch, prove, seal and store everything that is due. One loop runs in each process, and leaves places for the
     clock's jobs: while it runs, another call only makes it look again."""
-    await capturing.capture(_kept)
+    await capturing.capture(_captured)
+
+
+def _captured(files: Sequence[UUID]) -> None:
+    _kept(files)
+    start_notifying()
 
 
 def _kept(files: Sequence[UUID]) -> None:
@@ -166,6 +178,7 @@ async def prepare(context: JobContext, media: str) -> None:
 
 
 def _prepared(media: UUID) -> None:
+    _tell_ready(media)
     if outbox.promise([media]):
         start_deliveries()
     start_transcripts(transcripts.ask_automatically([media]))
@@ -173,6 +186,14 @@ def _prepared(media: UUID) -> None:
         _enqueue_once("fetch_again", "prepare", media=str(media))
     else:
         start_forgetting(forgotten.ask([media]))
+
+
+def _tell_ready(media: UUID) -> None:
+    """Subscribers hear of what arrived. A chat export brings years at once, which are no news."""
+    arrived = MediaFile.objects.filter(pk=media, message__chat_import=None)
+    for workspace_id in arrived.values_list("workspace_id", flat=True):
+        Event.objects.record(workspace_id, [Happened(EventKind.READY, media)])
+        start_notifying()
 
 
 @steps.task(name="fetch_again", queue="prepare", retry=Patience())
@@ -208,6 +229,7 @@ async def transcribe(context: JobContext, transcript: str) -> None:
     """Let the workspace's engine listen to one file."""
     is_last_try = context.job.attempts + 1 >= TRANSCRIBE_TRIES
     await transcripts.transcribe(UUID(transcript), consent.allows, is_last_try=is_last_try)
+    await in_thread(start_notifying)
 
 
 @steps.task(name="check", queue="tick")
@@ -245,7 +267,7 @@ async def deliver(connection: str) -> None:
     """Keep what is promised to one CRM, until nothing is due."""
     async with _crm_client() as http:
         while (await attach.deliver(UUID(connection), http=http)).claimed:
-            pass
+            await in_thread(start_notifying)
 
 
 @steps.task(name="send", queue="deliver")  # no retry, as above
@@ -258,8 +280,17 @@ async def send(sending_id: str) -> None:
 async def withdraw(media: str) -> None:
     """A file that was taken back: its bytes go where the number wants that, and the CRMs let go of it."""
     await erasure.erase(UUID(media))
+    await in_thread(start_notifying)
     async with _crm_client() as http:
         await withdrawal.withdraw(UUID(media), http=http)
+
+
+@steps.task(name="notify", queue="deliver")  # no retry, as above
+async def notify() -> None:
+    """Tell subscribers what happened, until nothing is due. What a stage wrote down and nobody was woken for is found
+    by the clock, seconds later."""
+    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=calling.CALL_S) as http:
+        await calling.notify(http)
 
 
 def _crm_client() -> httpx.AsyncClient:
@@ -291,6 +322,12 @@ def start_sendings() -> None:
 def start_sending(pk: UUID) -> None:
     """Somebody waits for it. One waiting job is enough."""
     _enqueue_once("send", "deliver", priority=WAITED_FOR, sending_id=str(pk))
+
+
+def start_notifying() -> None:
+    """A worker will tell subscribers what is due. One waiting job is enough."""
+    if promises.are_due():
+        _enqueue_once("notify", "deliver", priority=DELIVER_FIRST)
 
 
 def start_withdrawals(files: Sequence[UUID]) -> None:
@@ -562,6 +599,30 @@ def transcribe_import(run: ChatImport, by: str) -> int:
     """Ask for a transcript of every file an exported chat brought; returns how many were asked for now. The clock sends
     them. Raises NotConfigured."""
     return unheard.ask_for_import(run, by)
+
+
+def resume_subscription(subscription: Subscription, by: str, *, drops_waiting: bool = False) -> int:
+    """Go on telling a subscriber; what waited is told now, or dropped. Returns how many events that are."""
+    with transaction.atomic():
+        count = subscriptions.resume(subscription, by, drops_waiting=drops_waiting)
+        start_notifying()
+    return count
+
+
+def send_sample(subscription: Subscription, kind: str, by: str) -> EventDelivery:
+    """Try an address with an invented event. Raises Ended."""
+    with transaction.atomic():
+        made = subscriptions.sample(subscription, kind, by)
+        start_notifying()
+    return made
+
+
+def replay_events(subscription: Subscription, events: Sequence[UUID] | None, by: str) -> int:
+    """Tell events once more, or all that were not taken; returns how many. Raises Ended."""
+    with transaction.atomic():
+        count = subscriptions.replay(subscription, events, by)
+        start_notifying()
+    return count
 
 
 def begin_import(run: ChatImport, choice: imports.Choice, by: str) -> None:

@@ -25,9 +25,10 @@ from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
 from acervo.fetch import forgotten as copies_there
-from acervo.govern import connections, erasure, liveness, probes
+from acervo.govern import connections, erasure, liveness, probes, subscriptions
 from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, MediaFile, Remake
+from acervo.notify import promises
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
 from acervo.receive import missed, overdue
@@ -61,6 +62,7 @@ def _start_what_is_due() -> None:
         journey.start_capture()
     journey.start_deliveries()
     journey.start_sendings()
+    journey.start_notifying()
 
 
 @clockwork.periodic(cron="* * * * * */20")
@@ -132,6 +134,7 @@ def _promise_recent() -> None:
 async def erase_ended_secrets(timestamp: int) -> None:
     """Secrets that were replaced, and whose time beside the new ones is over."""
     await in_thread(connections.erase_ended)
+    await in_thread(subscriptions.erase_ended)
 
 
 @clockwork.periodic(cron="* * * * * */20")
@@ -170,6 +173,14 @@ async def forget_finished_jobs(timestamp: int) -> None:
     """Finished jobs say nothing that the rows do not say better."""
     await queue.job_manager.delete_old_jobs(nb_hours=FINISHED_JOBS_HOURS, include_failed=False)
     await queue.job_manager.delete_old_jobs(nb_hours=FAILED_JOBS_HOURS, include_failed=True)
+
+
+@clockwork.periodic(cron="29 * * * *")
+@clockwork.task(name="forget_old_events", queue="tick", queueing_lock="forget_old_events")
+async def forget_old_events(timestamp: int) -> None:
+    """What subscribers were told more than a month ago. The audit trail keeps the facts themselves."""
+    while await in_thread(promises.forget, PER_RUN) == PER_RUN:
+        pass
 
 
 @clockwork.periodic(cron="*/15 * * * *")

@@ -1,4 +1,4 @@
-"""Secrets of connections and engines: sealed in the row, opened only to build the adapter that needs them."""
+"""Secrets of connections, engines and hooks: sealed in the row, opened only to build the adapter that needs them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from acervo.base import clock, sealed
 from acervo.base.database import alone, in_thread
 from acervo.crms.contract import Connector, CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.tokens import AskForToken, KeptToken
-from acervo.models import Connection, Setup, Transcriber
+from acervo.models import Connection, Setup, Subscription, Transcriber
 from acervo.providers.contract import Credentials, Provider
 from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
 
@@ -173,6 +173,20 @@ def open_answer(answer_id: UUID, sealed_body: bytes | memoryview) -> bytes:
     return sealed.unseal(_master_key(), bytes(sealed_body), _answer_bond(answer_id))
 
 
+def seal_hook_secrets(subscription_id: UUID, secret: str, previous: str = "") -> bytes:
+    """Bound to the subscription, as above to the connection."""
+    content = {"secret": secret, **({f"secret{PREVIOUS}": previous} if previous else {})}
+    return sealed.seal(_master_key(), json.dumps(content).encode(), _hook_bond(subscription_id))
+
+
+def open_hook_secrets(subscription: Subscription) -> list[str]:
+    """Those that count now, the newest first. Raises `sealed.SealedElsewhere`, as above."""
+    raw = sealed.unseal(_master_key(), bytes(subscription.sealed_secrets or b""), _hook_bond(subscription.pk))
+    opened: dict[str, str] = json.loads(raw)
+    is_over = subscription.previous_until is None or subscription.previous_until <= clock.now()
+    return [secret for name, secret in opened.items() if not (is_over and name.endswith(PREVIOUS))]
+
+
 def _seal(connection_id: UUID, content: Mapping[str, Any]) -> bytes:
     return sealed.seal(_master_key(), json.dumps(dict(content)).encode(), _bond(connection_id))
 
@@ -215,3 +229,7 @@ def _engine_bond(workspace_id: UUID) -> bytes:
 
 def _answer_bond(answer_id: UUID) -> bytes:
     return f"answer/{answer_id}".encode()
+
+
+def _hook_bond(subscription_id: UUID) -> bytes:
+    return f"subscription/{subscription_id}".encode()

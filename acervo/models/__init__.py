@@ -21,6 +21,15 @@ from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
 from acervo.models.sealed import SealedObject, Sealing
 from acervo.models.sending import AnswerPolicy, EarlyStatus, Sending, SendingPurpose
 from acervo.models.setup import Setup, SetupLink, Step
+from acervo.models.subscription import (
+    Detail,
+    Event,
+    EventDelivery,
+    EventKind,
+    EventTry,
+    Happened,
+    Subscription,
+)
 from acervo.models.tag import FileTag, Tag
 from acervo.models.transcript import Transcriber, Transcript, TranscriptEdit, TranscriptSegment
 from acervo.models.workspace import Workspace
@@ -38,9 +47,15 @@ __all__ = [
     "DataKey",
     "Deed",
     "Delivery",
+    "Detail",
     "Direction",
     "EarlyStatus",
+    "Event",
+    "EventDelivery",
+    "EventKind",
+    "EventTry",
     "FileTag",
+    "Happened",
     "KeptAnswer",
     "Kind",
     "LegalBasis",
@@ -71,6 +86,7 @@ __all__ = [
     "Severity",
     "SizeLimit",
     "Step",
+    "Subscription",
     "Tag",
     "Team",
     "Transcriber",

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connections, models
 
 from acervo.base import clock, ids
+from acervo.models.subscription import ANNOUNCED, TOLD_FACTS, Event, Happened
 
 if TYPE_CHECKING:
     from acervo.models.member import Member
@@ -49,7 +50,10 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
         return self.filter(subject_type=subject_type, subject_id=subject_id)
 
     def record(self, workspace_id: UUID, by: str, deeds: Iterable[Deed]) -> None:
-        """Append, as the last thing of a transaction: the chain of a workspace is written by one at a time."""
+        """Append, as the last thing of a transaction: the chain of a workspace is written by one at a time. Deeds that
+        subscribers hear of become events."""
+        done = list(deeds)
+        Event.objects.record(workspace_id, _happenings(done))
         rows = [
             {
                 "id": str(ids.new()),
@@ -59,10 +63,23 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
                 "reason": deed.reason,
                 "details": deed.details,
             }
-            for deed in deeds
+            for deed in done
         ]
         with connections[self.db].cursor() as cursor:
             cursor.execute(RECORD, [workspace_id, clock.now(), by, json.dumps(rows)])
+
+
+def _happenings(deeds: Iterable[Deed]) -> list[Happened]:
+    return [
+        Happened(
+            ANNOUNCED[deed.action],
+            deed.subject_id,
+            {"deed": deed.action, "reason": deed.reason}
+            | {name: deed.details[name] for name in TOLD_FACTS if name in deed.details},
+        )
+        for deed in deeds
+        if deed.action in ANNOUNCED
+    ]
 
 
 class AuditEntry(models.Model):
