@@ -178,7 +178,9 @@ async def forget_finished_jobs(timestamp: int) -> None:
 @clockwork.periodic(cron="29 * * * *")
 @clockwork.task(name="forget_old_events", queue="tick", queueing_lock="forget_old_events")
 async def forget_old_events(timestamp: int) -> None:
-    """What subscribers were told more than a month ago. The audit trail keeps the facts themselves."""
+    """What subscribers were told more than a month ago, and who subscribed with a token that is over. The audit trail
+    keeps the facts themselves."""
+    await in_thread(subscriptions.end_orphans)
     while await in_thread(promises.forget, PER_RUN) == PER_RUN:
         pass
 

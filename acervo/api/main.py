@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.operation import Operation
 
-from acervo.api import connections, deliveries, me, media, people, tags
+from acervo.api import connections, deliveries, me, media, people, subscriptions, tags
 from acervo.api.access import Bearer, limit_headers
 from acervo.api.description import complete
 from acervo.api.once import once
@@ -86,6 +86,7 @@ api.add_router("", tags.router)
 api.add_router("", people.router)
 api.add_router("", deliveries.router)
 api.add_router("connections", connections.router)
+api.add_router("", subscriptions.router)
 
 
 def answered(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

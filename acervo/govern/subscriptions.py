@@ -17,7 +17,17 @@ from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.govern.connections import PrivateHost, refuse_private
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Deed, Detail, Event, EventDelivery, EventKind, Subscription
+from acervo.models import (
+    ApiToken,
+    AuditEntry,
+    Deed,
+    Detail,
+    Event,
+    EventDelivery,
+    EventKind,
+    Subscription,
+    by_token,
+)
 from acervo.notify import promises, signing
 
 BY_HAND: Final = "by_hand"
@@ -184,12 +194,21 @@ def end(subscription: Subscription, by: str, reason: str = BY_HAND) -> None:
         _record(row, "subscription.ended", by, reason)
 
 
-def end_of_author(workspace_id: UUID, author: str, by: str) -> int:
-    """Those that a token made end with it; returns how many."""
-    made = Subscription.objects.filter(workspace=workspace_id, created_by=author, ended_at=None)
+def end_of_token(token: ApiToken, by: str) -> None:
+    """What a program subscribed to ends with the token it did that with."""
+    made = Subscription.objects.filter(workspace=token.workspace_id, created_by=by_token(token), ended_at=None)
     for row in made:
         end(row, by, UNSUBSCRIBED)
-    return len(made)
+
+
+def end_orphans() -> None:
+    """Of tokens that expired, or whose member was locked out."""
+    made = Subscription.objects.filter(ended_at=None, created_by__startswith="token:")
+    tokens = [ids.parse(author.removeprefix("token:")) for author in made.values_list("created_by", flat=True)]
+    at = clock.now()
+    live = set(ApiToken.objects.filter(pk__in=tokens).live(at).values_list("pk", flat=True))
+    for token in ApiToken.objects.filter(pk__in=tokens).exclude(pk__in=live):
+        end_of_token(token, "system:tick")
 
 
 def sample(subscription: Subscription, kind: str, by: str) -> EventDelivery:

@@ -70,16 +70,15 @@ class AuditEntries(models.QuerySet["AuditEntry"]):
 
 
 def _happenings(deeds: Iterable[Deed]) -> list[Happened]:
-    return [
-        Happened(
-            ANNOUNCED[deed.action],
-            deed.subject_id,
-            {"deed": deed.action, "reason": deed.reason}
-            | {name: deed.details[name] for name in TOLD_FACTS if name in deed.details},
-        )
-        for deed in deeds
-        if deed.action in ANNOUNCED
-    ]
+    """Several tags put on a file at once are one event: what is told is how the file is now."""
+    found: list[Happened] = []
+    for deed in deeds:
+        if kind := ANNOUNCED.get(deed.action):
+            told = {name: deed.details[name] for name in TOLD_FACTS if name in deed.details}
+            one = Happened(kind, deed.subject_id, {"deed": deed.action, "reason": deed.reason, **told})
+            if one not in found[-1:]:
+                found.append(one)
+    return found
 
 
 class AuditEntry(models.Model):

@@ -17,6 +17,7 @@ from acervo.models import (
     Detail,
     Event,
     EventKind,
+    FileTag,
     MediaFile,
     Person,
     PersonIdentifier,
@@ -68,6 +69,7 @@ class _World:
     phones: Mapping[UUID, str]
     crms: Mapping[str, Connection]
     transcripts: Mapping[UUID, Transcript]
+    tags: Mapping[UUID, list[str]]
 
 
 def _look_up(events: Sequence[Event], *, is_full: bool) -> _World:
@@ -87,9 +89,8 @@ def _look_up(events: Sequence[Event], *, is_full: bool) -> _World:
             ids.text(row.pk): row
             for row in Connection.objects.filter(pk__in=[ids.parse(name) for name in named])
         },
-        transcripts={row.media_id: row for row in Transcript.objects.made().filter(media__in=files)}
-        if is_full
-        else {},
+        transcripts=_transcripts(files) if is_full else {},
+        tags=_tags(files) if is_full else {},
     )
 
 
@@ -97,6 +98,18 @@ def _phones(people: Mapping[UUID, Person]) -> dict[UUID, str]:
     """The newest of each."""
     known = PersonIdentifier.objects.filter(person__in=people, kind=PersonIdentifier.Kind.PHONE)
     return dict(known.order_by("id").values_list("person_id", "value"))
+
+
+def _transcripts(files: Mapping[UUID, MediaFile]) -> dict[UUID, Transcript]:
+    return {row.media_id: row for row in Transcript.objects.made().filter(media__in=files)}
+
+
+def _tags(files: Mapping[UUID, MediaFile]) -> dict[UUID, list[str]]:
+    put_on = FileTag.objects.filter(media__in=files).order_by("tag__name")
+    found: dict[UUID, list[str]] = {}
+    for media_id, name in put_on.values_list("media", "tag__name"):
+        found.setdefault(media_id, []).append(name)
+    return found
 
 
 # ── how it is told ──
@@ -167,6 +180,7 @@ def _words(media: MediaFile, world: _World) -> Payload:
         "file_name": media.file_name,
         "caption": media.caption,
         "transcript": {"language": spoken.language, "text": spoken.text} if spoken else None,
+        "tags": world.tags.get(media.pk, []),
     }
 
 
@@ -215,6 +229,11 @@ def example(kind: EventKind, *, is_full: bool) -> Payload:
     return data
 
 
+def invented(kind: EventKind) -> Event:
+    """An event that never happened, unsaved: of the example above."""
+    return Event(kind=kind, at=EXAMPLE_AT, is_sample=True)
+
+
 def _example_media(*, is_full: bool) -> Payload:
     facts: Payload = {
         "id": EXAMPLE_ID,
@@ -236,5 +255,6 @@ def _example_media(*, is_full: bool) -> Payload:
         "file_name": None,
         "caption": None,
         "transcript": {"language": "pt", "text": "A luz vermelha do roteador continua piscando."},
+        "tags": ["defeito"],
     }
     return facts | (words if is_full else {})

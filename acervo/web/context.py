@@ -71,6 +71,7 @@ def _places(member: Member, here: str, where: str) -> list[Place]:
                 ("/settings/transcripts",),
                 member.can(Ability.CONFIGURE),
             ),
+            (_("Hooks"), "/settings/hooks", "webhook", ("/settings/hooks",), member.can(Ability.OPERATE)),
             (
                 _("Remake copies"),
                 "/settings/remakes",

@@ -268,6 +268,14 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "too_many_tokens": _("You have 50 tokens in use already. Take back those that nobody needs."),
     "record_of_another": _("This record belongs to another contact of yours already."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
+    "hook_address": _("This is no address that can be called. Write all of it, such as https://example.com/hooks."),
+    "hook_address_private": _(
+        "The address must begin with https and be on the public internet. One in your own network must be named by whoever runs this archive, in ACERVO_ALLOW_PRIVATE_HOSTS."
+    ),
+    "hook_events": _("Choose at least one event."),
+    "hook_ended": _("This hook has ended. Make a new one."),
+    "hook_secret": _("A signing secret begins with whsec_ and holds 24 to 64 bytes."),
+    "too_many_hooks": _("This workspace has as many hooks as it may have. Remove some first."),
 }
 
 # ── what we send ──
@@ -621,6 +629,17 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "file.removed": Happening(_("Removed together with the chat export it came from"), "ban"),
     "api_token.made": Happening(_("An API token was made"), "key-round", "warn"),
     "api_token.revoked": Happening(_("An API token was taken back"), "ban"),
+    "subscription.made": Happening(_("A hook was added"), "webhook", "ok"),
+    "subscription.changed": Happening(_("A hook was changed"), "pencil", "info"),
+    "subscription.paused": Happening(_("A hook was paused"), "pause", "warn"),
+    "subscription.resumed": Happening(_("A hook was resumed"), "play", "ok"),
+    "subscription.disabled": Happening(
+        _("A hook was switched off, because it took nothing for days"), "circle-alert", "bad"
+    ),
+    "subscription.ended": Happening(_("A hook ended"), "ban"),
+    "subscription.secret_renewed": Happening(_("The secret of a hook was made anew"), "lock", "info"),
+    "subscription.sampled": Happening(_("A sample was sent to a hook"), "send", "info"),
+    "subscription.replayed": Happening(_("Events were told to a hook again"), "refresh-cw", "info"),
     "member.made": Happening(_("Member added"), "user-check", "ok"),
     "data_key.destroyed": Happening(_("Key destroyed: what it sealed is erased"), "lock", "bad"),
 }

@@ -25,6 +25,9 @@ from acervo.models import (
     Deed,
     Delivery,
     EarlyStatus,
+    Event,
+    EventDelivery,
+    EventTry,
     FileTag,
     KeptAnswer,
     MediaPolicy,
@@ -39,6 +42,7 @@ from acervo.models import (
     Setup,
     SetupLink,
     SizeLimit,
+    Subscription,
     Tag,
     Team,
     Transcriber,
@@ -137,6 +141,27 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     ),
     "probe_end_has_a_time_and_a_code_or_neither": lambda good: change(good.probe, code="dns"),
     "probe_that_went_well_was_journalled": lambda good: change(good.probe, code="ok", finished_at=NOW),
+    # hooks
+    "subscription_listens_for_something": lambda good: change(good.hook, events=[]),
+    "subscription_events_are_known": lambda good: change(good.hook, events=["media.sold"]),
+    "subscription_detail_is_known": lambda good: change(good.hook, detail="all"),
+    "subscription_pause_has_a_time_an_author_and_a_reason": lambda good: change(good.hook, paused_at=NOW),
+    "subscription_end_has_a_time_an_author_and_a_reason": lambda good: change(
+        good.hook, ended_at=NOW, sealed_secrets=None
+    ),
+    "subscription_has_secrets_until_it_ends": lambda good: change(good.hook, sealed_secrets=None),
+    "failing_subscription_says_since_when": lambda good: change(good.hook, failures=1),
+    "event_kind_is_known": lambda good: change(good.event, kind="media.sold"),
+    "event_is_of_something_or_a_sample": lambda good: change(good.event, is_sample=True),
+    "event_is_promised_to_a_subscription_once": lambda good: copy(good.telling),
+    "event_delivery_is_not_both_told_and_stopped": lambda good: change(
+        good.telling, delivered_at=NOW, stopped_at=NOW, refusal="timed_out", refused_at=NOW
+    ),
+    "event_delivery_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(
+        good.telling, refused_at=NOW
+    ),
+    "stopped_event_delivery_says_why": lambda good: change(good.telling, stopped_at=NOW),
+    "event_try_went_well_exactly_when_it_was_answered_so": lambda good: change(good.call, http_status=500),
     # people
     "person_merge_has_a_time_and_a_target_or_neither": lambda good: change(good.person, merged_at=NOW),
     "person_is_not_merged_into_themselves": lambda good: change(
@@ -309,6 +334,12 @@ def good(
     transcript = Transcript.objects.create(
         workspace=workspace, media=kept, asked_by="test", made_at=NOW, engine="openai"
     )
+    hook = Subscription.objects.create(
+        workspace=workspace, name="Zapier", url="https://hooks.example.com", events=["media.ready"],
+        sealed_secrets=b"sealed", created_by="test",
+    )  # fmt: skip
+    event = Event.objects.create(workspace=workspace, kind="media.ready", at=NOW, subject_id=kept.pk)
+    telling = EventDelivery.objects.create(subscription=hook, event=event, promised_at=NOW, due_at=NOW)
     wish = {
         "workspace": workspace,
         "connection": connection,
@@ -397,6 +428,10 @@ def good(
         ),
         file_link=RecordLink.objects.create(media=kept, object_type="media", linked_at=NOW, **link),
         delivery=Delivery.objects.create(**promise),
+        hook=hook,
+        event=event,
+        telling=telling,
+        call=EventTry.objects.create(delivery=telling, at=NOW, took_ms=12, code="ok", http_status=204),
         sending=sending,
         queued=Sending.objects.create(**wish),
         repeated=Sending.objects.create(repeats=sending, **wish),

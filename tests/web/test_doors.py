@@ -11,6 +11,8 @@ from django.urls import URLPattern, get_resolver, reverse
 
 import acervo.web
 from acervo.base import clock
+from acervo.govern import subscriptions
+from acervo.govern.subscriptions import Wish
 from acervo.models import (
     Ability,
     ApiToken,
@@ -101,6 +103,22 @@ NEEDS = {
     "send_again": {Ability.ANSWER},
     "cancel_sending": {Ability.ANSWER},
     "settings_answers": {Ability.OPERATE},
+    "connection_rules": {Ability.CONNECT},
+    "hooks": {Ability.OPERATE},
+    "hook": {Ability.OPERATE},
+    **{
+        name: {Ability.CONNECT}
+        for name in (
+            "new_hook",
+            "edit_hook",
+            "pause_hook",
+            "resume_hook",
+            "renew_hook_secret",
+            "remove_hook",
+            "sample_hook",
+            "replay_events",
+        )
+    },
 }
 POSTED = {
     "replay",
@@ -118,6 +136,7 @@ POSTED |= {"check_connection", "probe_connection", "see_reports"}
 POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke"}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
+POSTED |= {"pause_hook", "resume_hook", "renew_hook_secret", "sample_hook", "replay_events"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
 POSTED |= {"tag_file", "untag_file", "revoke_token"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
@@ -186,8 +205,10 @@ def ours(workspace, connection, kept_file, everybody):
         workspace=workspace, member=everybody[Role.ADMINISTRATOR], name="Marina Duarte", prefix="acv_x", token_sha256="0" * 64,
         scopes=["media:read"],
     )  # fmt: skip
+    wish = Wish(url="https://hooks.example.com/Marina", events=["media.ready"], name="Marina Duarte")
+    hook, _secret = subscriptions.subscribe(workspace.pk, wish, by="test")
     return {
-        "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk,
+        "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk, "subscription": hook.pk,
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "run": run.pk, "segment": segment.pk, "form": "txt",
