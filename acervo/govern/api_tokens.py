@@ -13,6 +13,7 @@ from django.db import transaction
 
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
+from acervo.govern import subscriptions
 from acervo.models import Ability, ApiToken, AuditEntry, Deed, Member, Scope, by_member
 from acervo.models.api_token import narrower_roles
 
@@ -104,11 +105,12 @@ def make(member: Member, wish: TokenWish) -> tuple[ApiToken, str]:
 
 
 def revoke(token: ApiToken, by: str) -> bool:
-    """It opens nothing from now on, links it gave out included. Whether it was still open."""
+    """It opens nothing from now on, links it gave out included; hooks made with it end. Whether it was still open."""
     with transaction.atomic():
         found = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
         if not found.update(revoked_at=clock.now(), revoked_by=by):
             return False
+        subscriptions.end_of_token(token, by)
         _record(token, "api_token.revoked", by, {})
     return True
 

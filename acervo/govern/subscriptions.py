@@ -196,7 +196,9 @@ def end(subscription: Subscription, by: str, reason: str = BY_HAND) -> None:
 
 def end_of_token(token: ApiToken, by: str) -> None:
     """What a program subscribed to ends with the token it did that with."""
-    made = Subscription.objects.filter(workspace=token.workspace_id, created_by=by_token(token), ended_at=None)
+    made = Subscription.objects.filter(
+        workspace=token.workspace_id, created_by=by_token(token), ended_at=None
+    )
     for row in made:
         end(row, by, UNSUBSCRIBED)
 
@@ -204,7 +206,9 @@ def end_of_token(token: ApiToken, by: str) -> None:
 def end_orphans() -> None:
     """Of tokens that expired, or whose member was locked out."""
     made = Subscription.objects.filter(ended_at=None, created_by__startswith="token:")
-    tokens = [ids.parse(author.removeprefix("token:")) for author in made.values_list("created_by", flat=True)]
+    tokens = [
+        ids.parse(author.removeprefix("token:")) for author in made.values_list("created_by", flat=True)
+    ]
     at = clock.now()
     live = set(ApiToken.objects.filter(pk__in=tokens).live(at).values_list("pk", flat=True))
     for token in ApiToken.objects.filter(pk__in=tokens).exclude(pk__in=live):

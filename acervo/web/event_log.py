@@ -86,9 +86,7 @@ def log_of(member: Member, subscription: Subscription, asked: Mapping[str, str])
     )
 
 
-def _found(
-    subscription: Subscription, state: str, kind: str, before: UUID | None
-) -> QuerySet[EventDelivery]:
+def _found(subscription: Subscription, state: str, kind: str, before: UUID | None) -> QuerySet[EventDelivery]:
     found = subscription.deliveries.select_related("event").prefetch_related("tries").order_by("-event_id")
     if state:
         found = found.filter(STATES[state])
@@ -121,7 +119,11 @@ def _addresses(member: Member, subjects: Iterable[UUID]) -> dict[UUID, str]:
 
 
 def _sentence(call: EventTry) -> words.Words:
-    return hook_words.DELIVERY_STATES["told"].label if call.code == EventTry.OK else hook_words.trouble(call.code)
+    return (
+        hook_words.DELIVERY_STATES["told"].label
+        if call.code == EventTry.OK
+        else hook_words.trouble(call.code)
+    )
 
 
 def _place(text: str) -> UUID | None:

@@ -20,7 +20,7 @@ from acervo.base import clock, ids
 from acervo.models import Ability, Delivery, MediaFile, Member, Receipt, by_member
 from acervo.models.media import TAKEN_BACK
 from acervo.prepare import isolation
-from acervo.web import words
+from acervo.web import hook_words, words
 from acervo.web.cards import cards, with_facts
 from acervo.web.connection_page import Ticks, ticks_of
 from acervo.web.connections import Row, rows
@@ -69,6 +69,7 @@ def health(request: MemberRequest) -> HttpResponse:
     connected = [row.connection for row in accounts]
     ticks = ticks_of(member, connected)
     worries = worries_of(member, connected)
+    about_hooks = list(hook_words.worries(member))
     stages = _stages(member)
     received, captured, _, in_crm = stages
     receipts = list(_unread(member)[:SHOWN])
@@ -90,11 +91,12 @@ def health(request: MemberRequest) -> HttpResponse:
                 stopped=in_crm.failed,
                 lost=captured.failed,
                 unread=received.failed,
+                others=about_hooks,
             ),
             "stages": stages,
             "reasons": _reasons(member),
             "accounts": [Beat(row, ticks[row.connection.pk], pill_of(row, worries)) for row in accounts],
-            "worries": [worry.told for worry in worries],
+            "worries": [*(worry.told for worry in worries), *about_hooks],
             "receipts": receipts,
             "lost": cards(with_facts(lost)[:SHOWN]),
             "quarantined": cards(with_facts(quarantined)[:SHOWN]),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
+from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
-from acervo.models import Detail, EventKind
+from acervo.base import clock, ids
+from acervo.models import Detail, EventKind, Member, Subscription
+from acervo.web.concern_words import Said
 from acervo.web.words import BY_HAND, Status, Words, refusal
+
+WORTH_A_WORD: Final = timedelta(hours=1)
+"""A restart over there takes less."""
 
 EVENTS: Final[Mapping[str, tuple[Words, Words]]] = {
     EventKind.STORED: (_("A file is kept"), _("Its bytes are here, proven and sealed.")),
@@ -66,7 +72,9 @@ TROUBLES: Final[Mapping[str, Words]] = {
     "gone": _("It said that it no longer wants to be told anything."),
     "dropped": _("Somebody let it go when the hook was resumed."),
     "ended": _("The hook ended before it was told."),
-    "sealed_elsewhere": _("Its secret was sealed with another key. Make a new hook, or give back the old key."),
+    "sealed_elsewhere": _(
+        "Its secret was sealed with another key. Make a new hook, or give back the old key."
+    ),
 }
 FAILING: Final[Words] = _(
     "It took nothing for five days, so we stopped. Nothing is lost: mend it there, then resume, and what waited is told."
@@ -85,3 +93,20 @@ def trouble(code: str | None) -> Words:
 
 def pause_reason(code: str | None) -> Words:
     return FAILING if code == "failing" else BY_HAND if code else ""
+
+
+def worries(member: Member) -> Iterator[Said]:
+    """Hooks that are told nothing any more, and those that take nothing, for the health page."""
+    found = Subscription.objects.visible_to(member).filter(ended_at=None).order_by("name")
+    for row in found.filter(pause_reason="failing"):
+        title = gettext("The hook %(name)s was switched off") % {"name": row.name}
+        yield _said(row, title, str(FAILING), "bad", "circle-alert")
+    for row in found.filter(paused_at=None, failing_since__lt=clock.now() - WORTH_A_WORD):
+        title = gettext("The hook %(name)s takes nothing") % {"name": row.name}
+        text = gettext("We ask again by ourselves, and nothing is lost. After five days we stop.")
+        yield _said(row, title, text, "warn", "triangle-alert")
+
+
+def _said(row: Subscription, title: str, text: str, tone: str, icon: str) -> Said:
+    address = f"/settings/hooks/{ids.text(row.pk)}"
+    return Said(title, text, tone, icon, address, pgettext("concern", "Look at it"))

@@ -128,7 +128,9 @@ def resume(request: MemberRequest, subscription: UUID) -> HttpResponse:
     drops = request.POST.get("waiting") == "drop"
     count = journey.resume_subscription(row, by_member(request.user), drops_waiting=drops)
     said = (
-        ngettext("It goes on. %(count)s event was let go.", "It goes on. %(count)s events were let go.", count)
+        ngettext(
+            "It goes on. %(count)s event was let go.", "It goes on. %(count)s events were let go.", count
+        )
         if drops
         else ngettext(
             "It goes on. %(count)s event that waited is told now.",
@@ -227,7 +229,11 @@ def _page(
 
 
 def _form(
-    request: MemberRequest, typed: dict[str, Any], row: Subscription | None = None, *, error: Refused | None = None
+    request: MemberRequest,
+    typed: dict[str, Any],
+    row: Subscription | None = None,
+    *,
+    error: Refused | None = None,
 ) -> HttpResponse:
     code = str(error.code) if error else ""
     return render(
@@ -275,7 +281,9 @@ def _with_counts(found: QuerySet[Subscription]) -> QuerySet[Subscription]:
     is_open = Q(deliveries__delivered_at=None, deliveries__stopped_at=None)
     return found.annotate(
         waiting=Count("deliveries", filter=is_open),
-        not_taken=Count("deliveries", filter=Q(deliveries__delivered_at=None, deliveries__refusal__isnull=False)),
+        not_taken=Count(
+            "deliveries", filter=Q(deliveries__delivered_at=None, deliveries__refusal__isnull=False)
+        ),
         told_at=Max("deliveries__delivered_at"),
     )
 

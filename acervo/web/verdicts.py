@@ -56,10 +56,17 @@ def pill_of(row: Row, worries: Sequence[Worry]) -> words.Status:
 
 
 def verdict(
-    member: Member, accounts: Sequence[Row], worries: Sequence[Worry], *, stopped: int, lost: int, unread: int
+    member: Member,
+    accounts: Sequence[Row],
+    worries: Sequence[Worry],
+    *,
+    stopped: int,
+    lost: int,
+    unread: int,
+    others: Sequence[Said] = (),
 ) -> Verdict:
     """The worst first: a paused account, what lets files be lost from now on, what stopped for a person, what was lost
-    today, what is a warning, what is not understood, what is worth a sentence."""
+    today, what is a warning, what is not understood, other systems that are not told, what is worth a sentence."""
     can_connect = member.can(Ability.CONNECT)
     for row in accounts:
         if row.connection.paused_at:
@@ -94,6 +101,8 @@ def verdict(
             _("Connect a WhatsApp number, and its files appear here by themselves."),
         )
         return Verdict(title, text, "info", "/integrations", _("Integrations"))
+    for told in others[:1]:
+        return Verdict(told.title, told.text, told.tone, told.action, told.action_label)
     if worry := _first(worries, Weight.NOTE):
         return worry
     return Verdict(_("Everything works"), _("Files arrive, are kept and reach the CRM by themselves."), "")

@@ -268,7 +268,9 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "too_many_tokens": _("You have 50 tokens in use already. Take back those that nobody needs."),
     "record_of_another": _("This record belongs to another contact of yours already."),
     "record_not_offered": _("This record was not among those the CRM offered. Choose again."),
-    "hook_address": _("This is no address that can be called. Write all of it, such as https://example.com/hooks."),
+    "hook_address": _(
+        "This is no address that can be called. Write all of it, such as https://example.com/hooks."
+    ),
     "hook_address_private": _(
         "The address must begin with https and be on the public internet. One in your own network must be named by whoever runs this archive, in ACERVO_ALLOW_PRIVATE_HOSTS."
     ),

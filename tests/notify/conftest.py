@@ -90,7 +90,12 @@ def happen(workspace: Workspace) -> Callable[..., Event]:
 @pytest.fixture
 def notify(subscriber: Subscriber, one_transaction: None) -> Callable[[], None]:
     """Tell everything that is due now."""
-    return async_to_sync(lambda: calling.notify_due(client(subscriber)))
+
+    @async_to_sync
+    async def everything_due() -> None:
+        await calling.notify_due(client(subscriber))
+
+    return everything_due
 
 
 def client(answering: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
