@@ -214,7 +214,7 @@ class Events(models.QuerySet["Event"]):
         ]
         if not rows:
             return
-        told = {"workspace": workspace_id, "at": clock.now(), "happened": json.dumps(rows)}
+        told: dict[str, Any] = {"workspace": workspace_id, "at": clock.now(), "happened": json.dumps(rows)}
         with connections[self.db].cursor() as cursor:
             cursor.execute(RECORD, told)
 

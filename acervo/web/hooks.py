@@ -152,7 +152,7 @@ def renew_secret(request: MemberRequest, subscription: UUID) -> HttpResponse:
     try:
         secret = govern.renew_secret(row, by_member(request.user))
     except SealedElsewhere as error:
-        messages.error(request, hook_words.trouble(error.code))
+        messages.error(request, str(hook_words.trouble(error.code)))
         return redirect("hook", row.pk)
     return _page(request, row.pk, secret=secret)
 
@@ -179,7 +179,7 @@ def send_sample(request: MemberRequest, subscription: UUID) -> HttpResponse:
     if row.paused_at:
         messages.error(request, _("It is paused. Resume it first, then send a sample."))
     elif kind not in EventKind.values:
-        messages.error(request, words.refusal("unknown_choice"))
+        messages.error(request, str(words.refusal("unknown_choice")))
     else:
         journey.send_sample(row, kind, by_member(request.user))
         messages.success(request, _("The sample is on its way. What comes of it appears below."))
