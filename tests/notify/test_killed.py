@@ -46,6 +46,7 @@ class Receiver:
         self.base_url = ""
 
     async def start(self) -> None:
+        self._ending = asyncio.Event()
         app = web.Application()
         app.router.add_post("/{tail:.*}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -55,6 +56,7 @@ class Receiver:
         self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
+        self._ending.set()
         await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -62,7 +64,7 @@ class Receiver:
         if len(self.taken) >= promises.AT_ONCE:
             self.is_full.set()
         if not self.may_answer:
-            await asyncio.sleep(60)
+            await self._ending.wait()
         return web.Response(status=204)
 
 
