@@ -92,7 +92,7 @@ class Event(Shape):
     """When it happened, in UTC."""
     is_sample: bool
     data: dict[str, Any]
-    """`media`, `person`, `channel`, `crm`, `record`, `consent`, `step`, `reason`, as far as the event has them; as things are
+    """`media`, `person`, `connection`, `crm`, `record`, `consent`, `step`, `reason`, as far as the event has them; as things are
     now, not as they were then."""
 
 

@@ -77,8 +77,12 @@ async def notify_due(http: httpx.AsyncClient, *, bell: asyncio.Event | None = No
 
 
 async def _tell(subscription_id: UUID, http: httpx.AsyncClient) -> None:
-    for _round in range(ROUNDS):
+    for done in range(ROUNDS):
         if not await tell_batch(subscription_id, http):
+            if (
+                not done
+            ):  # another worker has all it may be asked at once: it stays due, and is not worth a busy look
+                await asyncio.sleep(LOOK_AGAIN_S)
             return
 
 

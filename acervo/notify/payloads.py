@@ -128,7 +128,7 @@ def _data(event: Event, world: _World) -> Payload:
     media = world.files.get(event.subject_id) if event.subject_id else None
     data: Payload = {"media": _media(event.subject_id, media, world)}
     if media is not None and media.pk in world.tellable | _awaited(media):
-        data |= {"person": _person(media.person_id, world), "channel": _account(media.connection)}
+        data |= {"person": _person(media.person_id, world), "connection": _account(media.connection)}
     return data | _what_happened(event, world)
 
 
@@ -160,7 +160,7 @@ def _media(pk: UUID | None, media: MediaFile | None, world: _World) -> Payload:
         "duration_s": media.duration_s,
         "width": media.width,
         "height": media.height,
-        "page_count": media.page_count,
+        "pages": media.page_count,
         "direction": media.direction,
         "sent_at": _moment(media.sent_at),
         "received_at": _moment(media.received_at),
@@ -219,7 +219,7 @@ def example(kind: EventKind, *, is_full: bool) -> Payload:
     data: Payload = {
         "media": _example_media(is_full=is_full),
         "person": person,
-        "channel": {"id": EXAMPLE_ID, "kind": "meta_cloud", "name": "Suporte"},
+        "connection": {"id": EXAMPLE_ID, "kind": "meta_cloud", "name": "Suporte"},
     }
     crm = {"id": EXAMPLE_ID, "kind": "hubspot", "name": "HubSpot"}
     if kind == EventKind.DELIVERED:
@@ -246,7 +246,7 @@ def _example_media(*, is_full: bool) -> Payload:
         "duration_s": 5.2,
         "width": None,
         "height": None,
-        "page_count": None,
+        "pages": None,
         "direction": "in",
         "sent_at": _moment(EXAMPLE_AT),
         "received_at": _moment(EXAMPLE_AT),

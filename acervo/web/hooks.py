@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib import messages
@@ -47,6 +48,8 @@ class Row:
     reason: words.Words
     events: list[words.Words]
     who: words.Words
+    address: str
+    """Whole for those who may change it: it may open a door on the other side."""
 
     @property
     def slug(self) -> str:
@@ -298,6 +301,7 @@ def _rows(member: Member, found: Any) -> list[Row]:
             reason=_reason(row),
             events=[hook_words.EVENTS[kind][0] for kind in row.events],
             who=authors[row.created_by],
+            address=row.url if member.can(Ability.CONNECT) else f"{urlsplit(row.url).hostname}/…",
         )
         for row in rows
     ]

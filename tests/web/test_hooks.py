@@ -192,3 +192,10 @@ def test_a_changed_address_is_in_the_audit_by_name_only(page_of, alice, hook):
 
 def test_the_empty_list_says_what_hooks_are_for(page_of, alice):
     assert "Nobody is told yet" in text_of(page_of(alice).get(reverse("hooks")))
+
+
+def test_an_address_is_whole_only_for_those_who_may_change_it(page_of, everybody, hook):
+    for role, sees in (("administrator", True), ("auditor", False), ("manager", False)):
+        for address in (reverse("hooks"), reverse("hook", args=[hook.pk])):
+            page = page_of(everybody[role]).get(address).content.decode()
+            assert ("/catch/1" in page, "hooks.example.com" in page) == (sees, True)
