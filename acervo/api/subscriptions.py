@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
@@ -11,7 +11,18 @@ from pydantic import Field
 
 from acervo import journey, models
 from acervo.api.access import ApiRequest, needs
-from acervo.api.shapes import USUAL, After, Limit, Moment, Page, Shape, Ulid, Words, newest_first
+from acervo.api.shapes import (
+    USUAL,
+    WRITABLE,
+    After,
+    Limit,
+    Moment,
+    Page,
+    Sent,
+    Shape,
+    Ulid,
+    newest_first,
+)
 from acervo.govern import subscriptions as govern
 from acervo.govern.subscriptions import LONGEST_NAME, LONGEST_URL, UNSUBSCRIBED, Wish
 from acervo.models import Ability, Detail, EventKind, Scope
@@ -23,15 +34,15 @@ READ = needs(Scope.MEDIA_READ)
 MOST_SAMPLES = 10
 
 
-class SubscriptionWish(Shape):
-    target_url: Annotated[Words, Field(min_length=1, max_length=LONGEST_URL)]
+class SubscriptionWish(Sent):
+    target_url: Annotated[str, Field(min_length=1, max_length=LONGEST_URL), WRITABLE]
     """Where messages are posted: https, and on the public internet unless the operator named the host."""
     events: Annotated[list[EventKind], Field(min_length=1, max_length=len(EventKind.values))]
-    name: Annotated[Words, Field(max_length=LONGEST_NAME)] = ""
+    name: Annotated[str, Field(max_length=LONGEST_NAME), WRITABLE] = ""
     """Left out: the host of the address."""
-    detail: Detail = Detail.FACTS
+    detail: Literal["facts", "full"] = "facts"
     """`facts`: nothing that says who somebody is, or what they said. `full`: with contact, captions, transcripts and tags."""
-    secret: Annotated[Words, Field(max_length=100)] = ""
+    secret: Annotated[str, Field(max_length=100), WRITABLE] = ""
     """A signing secret of your own (`whsec_…`, 24 to 64 bytes). Left out: one is made."""
 
 
@@ -73,7 +84,7 @@ class NewSubscription(Subscription):
     """It ends with the token it was made with; null: when somebody ends it."""
 
 
-class SampleWish(Shape):
+class SampleWish(Sent):
     event: EventKind
 
 
