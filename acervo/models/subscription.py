@@ -34,6 +34,10 @@ FROM told JOIN acervo_subscription s
 """
 
 
+STEADY: Final = 3
+"""Failures in a row after which an address is said to take nothing: it rests, and is asked with one event at a time."""
+
+
 class EventKind(models.TextChoices):
     """What outsiders may hear of. The words are ours to keep: subscribers compare them."""
 
@@ -180,7 +184,7 @@ class Subscription(models.Model):
             return "ended"
         if self.paused_at:
             return "paused" if self.pause_reason == "by_hand" else "disabled"
-        if self.failures:
+        if self.failures >= STEADY:
             return "failing"
         return "live" if self.last_success_at else "silent"
 
@@ -189,13 +193,15 @@ class Events(models.QuerySet["Event"]):
     def visible_to(self, member: Member) -> Self:
         """Of files and people that the member sees; of what is gone for everybody, that it is."""
         from acervo.models.media import MediaFile
+        from acervo.models.member import Ability
         from acervo.models.person import Person
 
         if not member.is_active:
             return self.none()
         ours = self.filter(workspace=member.workspace_id, is_sample=False)
         if member.limits() is None:
-            return ours
+            hidden = MediaFile.objects.filter(workspace=member.workspace_id).hidden()
+            return ours if member.can(Ability.DECIDE) else ours.exclude(subject_id__in=hidden.values("pk"))
         files = Q(subject_id__in=MediaFile.objects.visible_to(member).values("pk"))
         people = Q(subject_id__in=Person.objects.visible_to(member).values("pk"))
         return ours.filter(files | people)

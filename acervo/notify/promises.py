@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 
 from acervo.base import clock
 from acervo.models import AuditEntry, Deed, Event, EventDelivery, EventTry, Subscription
+from acervo.models.subscription import STEADY
 
 BY: Final = "system:notify"
 AT_ONCE: Final = 4
@@ -24,8 +25,6 @@ PATIENCE_S: Final = (
     5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 12 * 3600, 12 * 3600, 12 * 3600, 18 * 3600,
 )  # fmt: skip
 """Seconds before the next try of one event, by the tries so far: a little less than three days in all."""
-STEADY: Final = 3
-"""Failures in a row after which an address rests, and is asked again with one event at a time."""
 RESTS_S: Final = (10, 30, 60, 120, 300)
 LONGEST_REST_S: Final = 3600
 """However long an address asks to be left alone."""

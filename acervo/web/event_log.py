@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils.http import urlencode
 
-from acervo.base import ids
+from acervo.base import clock, ids
 from acervo.models import EventDelivery, EventKind, EventTry, MediaFile, Member, Person, Subscription
 from acervo.web import hook_words, words
 
@@ -42,6 +43,8 @@ class Entry:
     tries: list[Tried]
     address: str
     """Of the file or the person, for those who may see it; else empty."""
+    next_at: datetime | None
+    """When it is tried again, if that is still to come."""
 
     @property
     def slug(self) -> str:
@@ -106,6 +109,7 @@ def _entries(member: Member, rows: Iterable[EventDelivery]) -> list[Entry]:
             trouble=hook_words.trouble(row.refusal),
             tries=[Tried(call, _sentence(call)) for call in row.tries.all()],
             address=addresses.get(row.event.subject_id, "") if row.event.subject_id else "",
+            next_at=row.due_at if row.state == "trying" and row.due_at > clock.now() else None,
         )
         for row in page
     ]

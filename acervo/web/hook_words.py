@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from acervo.base import clock, ids
 from acervo.models import Detail, EventKind, Member, Subscription
+from acervo.models.subscription import STEADY
 from acervo.web.concern_words import Said
 from acervo.web.words import BY_HAND, Status, Words, refusal
 
@@ -101,7 +102,9 @@ def worries(member: Member) -> Iterator[Said]:
     for row in found.filter(pause_reason="failing"):
         title = gettext("The hook %(name)s was switched off") % {"name": row.name}
         yield _said(row, title, str(FAILING), "bad", "circle-alert")
-    for row in found.filter(paused_at=None, failing_since__lt=clock.now() - WORTH_A_WORD):
+    for row in found.filter(
+        paused_at=None, failures__gte=STEADY, failing_since__lt=clock.now() - WORTH_A_WORD
+    ):
         title = gettext("The hook %(name)s takes nothing") % {"name": row.name}
         text = gettext("We ask again by ourselves, and nothing is lost. After five days we stop.")
         yield _said(row, title, text, "warn", "triangle-alert")

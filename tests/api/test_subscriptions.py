@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from acervo.base import clock
 from acervo.govern import api_tokens, subscriptions
-from acervo.models import ApiToken, Event, EventKind, Happened, Subscription
+from acervo.models import ApiToken, Event, EventKind, Happened, MediaFile, Subscription
 from acervo.notify import calling
 from tests.conftest import make_file
 
@@ -177,6 +177,17 @@ def test_events_show_what_the_token_may_see(
     without_people = program_of(alice, "media:read").get("/events").content.decode()
     assert "Marina" not in without_people
     assert "Marina" in program_of(alice).get("/events").content.decode()
+
+
+def test_that_there_was_a_hidden_file_is_told_to_those_who_decide(
+    program_of, alice, everybody, workspace, kept_file
+):
+    media = kept_file()
+    happen(workspace, media)
+    MediaFile.objects.filter(pk=media.pk).update(hidden_at=clock.now())
+    (seen,) = program_of(alice).get("/events").json()["items"]
+    assert seen["data"] == {"media": {"id": media.slug, "state": "hidden"}}
+    assert program_of(everybody["manager"]).get("/events").json()["items"] == []
 
 
 def test_samples_are_real_where_something_happened_and_invented_elsewhere(zapier, workspace, kept_file):
