@@ -175,6 +175,7 @@ async def prepare(context: JobContext, media: str) -> None:
     """Look at one file in the sandbox and make its copies."""
     is_last_try = context.job.attempts + 1 >= PREPARE_TRIES
     await renditions.prepare(UUID(media), _prepared, is_last_try=is_last_try)
+    await in_thread(start_notifying)
 
 
 def _prepared(media: UUID) -> None:
@@ -193,7 +194,6 @@ def _tell_ready(media: UUID) -> None:
     arrived = MediaFile.objects.filter(pk=media, message__chat_import=None)
     for workspace_id in arrived.values_list("workspace_id", flat=True):
         Event.objects.record(workspace_id, [Happened(EventKind.READY, media)])
-        start_notifying()
 
 
 @steps.task(name="fetch_again", queue="prepare", retry=Patience())
@@ -202,6 +202,7 @@ async def fetch_again(media: str) -> None:
     second = await again.fetch_again(UUID(media))
     if second is not None:
         await second_copy.choose(UUID(media), second, _prepared)
+        await in_thread(start_notifying)
     else:
         await in_thread(_seen_twice, UUID(media))
 
