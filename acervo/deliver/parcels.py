@@ -55,6 +55,8 @@ class Parcel:
     verdict: Written | Refusal | None = None
     written_ref: RecordRef | None = None
     """The record that holds it now, even if the whole of the write did not succeed."""
+    must_wait: bool = False
+    """Its person had no turn: the next batch tries again."""
 
     @property
     def link(self) -> MediaLink:
