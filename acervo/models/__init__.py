@@ -2,6 +2,7 @@
 
 from acervo.models.account_event import AccountEvent, Severity
 from acervo.models.audit import AuditEntry, Deed, by_member
+from acervo.models.backfill import Backfill
 from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
 from acervo.models.consent import ConsentAnswer
@@ -28,6 +29,7 @@ __all__ = [
     "AccountEvent",
     "AnswerPolicy",
     "AuditEntry",
+    "Backfill",
     "Chat",
     "ChatImport",
     "Connection",
