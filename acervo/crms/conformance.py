@@ -106,6 +106,10 @@ class World(ABC):
     def limits(self) -> Mapping[str, tuple[int, int]]:
         """For each limit of the CRM: the most that came in its window, and what it allows."""
 
+    def calls(self) -> int:
+        """How many have come so far; 0 where they cost nothing."""
+        return 0
+
     def end_token(self) -> None:
         """The access token ends; a new one can be had. Only where tokens end."""
         raise NotImplementedError
@@ -426,6 +430,27 @@ class ConnectorScenarios:
         )
         assert values[taken.record_id]["phone_e164"] == drafts[2].phone
         assert gone.record_id not in values
+
+    async def test_a_hundred_files_of_twenty_strangers_take_few_calls(self, world: World) -> None:
+        """And the same again takes fewer, without a search. A note costs a call, and a look at the notes there are."""
+        connector = await self.ready(world)
+        drafts = [a_draft(phone_of(n), media_count=5) for n in range(2, 22)]
+        costs: list[int] = []
+        refs: dict[str, RecordRef] = {}
+        for known in (False, True):
+            before = world.calls()
+            found = {} if known else await connector.find_contacts_of([one.phone or "" for one in drafts])
+            assert not matches(found)
+            wanted = [Wanted(one, refs[one.person_id] if known else None) for one in drafts]
+            refs = refs_of(await connector.upsert_contacts(wanted))
+            items = [an_item(contact=refs[one.person_id]) for one in drafts for _ in range(5)]
+            results = await connector.upsert_media(items)
+            assert not any(result.error for result in results)
+            costs.append(world.calls() - before)
+        first, again = (80, 12) if self.plan == "object" else (300, 300)
+        assert costs[0] <= first
+        assert costs[1] <= again
+        assert len(world.contacts()) == 20
 
     async def test_people_are_looked_up_and_made_in_a_storm_without_a_double(self, world: World) -> None:
         """Twice, as after a crash; side by side, as two workers would; below every limit."""

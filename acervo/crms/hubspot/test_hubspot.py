@@ -104,6 +104,9 @@ class HubSpotWorld(World):
     def fields_made(self):
         return sum(map(len, self.account.properties.values())) + len(self.account.schemas)
 
+    def calls(self):
+        return sum(self.transport.exchanges.values())
+
     def limits(self):
         traffic = self.account.traffic
         return {

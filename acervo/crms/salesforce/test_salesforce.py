@@ -126,6 +126,9 @@ class SalesforceWorld(World):
     def fields_made(self):
         return sum(map(len, self.org.objects.values())) + len(self.org.live_of("PermissionSet"))
 
+    def calls(self):
+        return sum(self.transport.exchanges.values())
+
     def limits(self):
         traffic = self.org.traffic
         return {

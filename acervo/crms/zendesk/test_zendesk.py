@@ -160,6 +160,9 @@ class ZendeskWorld(World):
             len(self.account.people.fields) + len(objects) + sum(len(one.fields) for one in objects.values())
         )
 
+    def calls(self):
+        return sum(self.transport.exchanges.values())
+
     def limits(self):
         windows = {"minute": self.account.minute, "ticket updates": self.account.ticket_updates}
         peaks = {name: (window.peak, window.limit) for name, window in windows.items()}

@@ -118,6 +118,9 @@ class ZohoWorld(World):
     def fields_made(self):
         return sum(1 + len(module.fields) for module in self.account.modules.values())
 
+    def calls(self):
+        return sum(self.transport.exchanges.values())
+
     def limits(self):
         traffic = self.account.traffic
         return {
