@@ -220,12 +220,17 @@ def kind_name(home: House) -> str:
 def _die(home: House, written: int) -> None:
     """A worker begins, and is killed in the middle of a batch once so many files are written."""
     with home.part(*WORKER) as worker:
-        wait_for(lambda: _standing(home)["written"] >= written, "far enough", every_s=0.02)
+        wait_for(lambda: _standing(home)["written"] >= written, "far enough", every_s=0.1)
         time.sleep(random.uniform(0.0, 0.3))
         worker.kill()
     assert not _standing(home)["finished_at"], "killed too late"
-    # That leases end by themselves is another test's business.
+    # That leases end by themselves, and the jobs of the dead are found, is another test's business.
     home.ask("UPDATE acervo_delivery SET claimed_until = now() WHERE claimed_until > now()")
+    home.ask(
+        "SELECT procrastinate_retry_job_v1(id, now(), NULL, NULL, NULL) FROM procrastinate_jobs dead "
+        "WHERE status = 'doing' AND task_name = 'acervo:deliver' AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs twin "
+        "WHERE twin.status = 'todo' AND twin.queueing_lock = dead.queueing_lock)"
+    )
 
 
 def _standing(home: House) -> dict[str, Any]:

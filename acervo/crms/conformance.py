@@ -92,6 +92,10 @@ class World(ABC):
         """The next write of a file is done, but its answer never arrives."""
 
     @abstractmethod
+    def lose_next_answer_about_people(self) -> None:
+        """The next call that makes contacts does so, and its answer never arrives."""
+
+    @abstractmethod
     def revoke_after(self, writes: int) -> None:
         """After so many more writes of files the token is no longer accepted."""
 
@@ -430,6 +434,17 @@ class ConnectorScenarios:
         )
         assert values[taken.record_id]["phone_e164"] == drafts[2].phone
         assert gone.record_id not in values
+
+    async def test_people_whose_answer_was_lost_are_found_again_and_not_doubled(self, world: World) -> None:
+        connector = await self.ready(world)
+        wanted = [Wanted(a_draft(phone_of(n), media_count=n)) for n in range(2, 10)]
+        world.lose_next_answer_about_people()
+        lost = await connector.upsert_contacts(wanted)
+        errors = [outcome for outcome in lost.values() if isinstance(outcome, CrmError)]
+        assert errors
+        assert {error.kind for error in errors} == {CrmErrorKind.UNKNOWN_OUTCOME}
+        again = refs_of(await world.connector().upsert_contacts(wanted))
+        assert len({ref.record_id for ref in again.values()}) == len(wanted) == len(world.contacts())
 
     async def test_a_hundred_files_of_twenty_strangers_take_few_calls(self, world: World) -> None:
         """And the same again takes fewer, without a search. A note costs a call, and a look at the notes there are."""

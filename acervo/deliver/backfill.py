@@ -156,16 +156,14 @@ def go_on(connection_id: UUID, *, chosen_by: ChosenBy) -> int:
 
 def report(run: Backfill) -> Report:
     rows = (
-        run.deliveries.order_by().values_list("refusal", Q(stopped_at__isnull=False)).annotate(n=Count("pk"))
+        run.deliveries.order_by()
+        .values_list("refusal")
+        .annotate(Count("pk"), stopped=Count("pk", filter=Q(stopped_at__isnull=False)))
     )
-    waiting: dict[str, int] = {}
-    trying: dict[str, int] = {}
-    queued = 0
-    for refusal, is_stopped, count in rows:
-        if refusal is None:
-            queued += count
-        else:
-            (waiting if is_stopped else trying)[refusal] = count
+    found = {refusal: (count, stopped) for refusal, count, stopped in rows}
+    queued, _ = found.pop(None, (0, 0))
+    waiting = {code: stopped for code, (_, stopped) in found.items() if stopped}
+    trying = {code: count - stopped for code, (count, stopped) in found.items() if count > stopped}
     open_ = queued + sum(waiting.values()) + sum(trying.values())
     is_over = run.state in ("finished", "cancelled")
     return Report(

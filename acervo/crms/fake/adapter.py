@@ -86,6 +86,7 @@ class FakeCrm(OneByOne):
         else:
             record = self._ours(draft) or self.account.add("contact", {})
         _complete(record, draft)
+        self.account.after_person()
         return RecordRef("contact", record.id)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:

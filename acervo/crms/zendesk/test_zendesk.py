@@ -133,6 +133,9 @@ class ZendeskWorld(World):
         method, path = ("PATCH", "/records") if is_object else ("POST", "/api/v2/tickets")
         self.account.faults.add(Fault("timeout_after_commit", method=method, path_has=path))
 
+    def lose_next_answer_about_people(self):
+        self.account.faults.add(Fault("timeout_after_commit", path_has="/users/create_or_update_many"))
+
     def revoke_after(self, writes):
         path = "/records" if self.account.objects.limit else "/api/v2/tickets"
         self.account.faults.add(
