@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import unquote_plus
 from uuid import UUID
 
 from django.contrib import messages
@@ -23,12 +24,13 @@ from acervo.deliver.backfill import BackfillOver, Pace, Report
 from acervo.deliver.estimates import Estimate
 from acervo.models import Ability, Backfill, Connection, Kind, Member, by_member
 from acervo.organise import address
+from acervo.organise.address import Asked
 from acervo.web import words
 from acervo.web.authors import names_of
 from acervo.web.connections import row_of
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.remakes import refusal_of
-from acervo.web.tags import number
+from acervo.web.tags import number, written_day
 
 SHOWN: Final = 20
 SINCE: Final = (
@@ -62,6 +64,8 @@ class Row:
     """A run as the page shows it."""
 
     run: Backfill
+    chosen: Sequence[words.Words]
+    """Which files, in words; empty for all."""
     status: words.Status
     who: words.Words
     ended_by: words.Words
@@ -180,6 +184,7 @@ def rows(member: Member, account: Connection) -> list[Row]:
         found.append(
             Row(
                 run=run,
+                chosen=_in_words(run.query),
                 status=words.REMAKE_STATES[run.state],
                 who=names[run.asked_by],
                 ended_by=names[turn.by] if turn and is_halted else "",
@@ -191,6 +196,16 @@ def rows(member: Member, account: Connection) -> list[Row]:
             )
         )
     return found
+
+
+def _in_words(query: str) -> list[words.Words]:
+    """What the form can say; of an address that says more, the rest as it is."""
+    asked = Asked.strictly(query)
+    said = [words.KINDS[kind] for kind in asked.kinds]
+    if asked.first:
+        said.append(_("since %(day)s") % {"day": written_day(asked.first)})
+    rest = address.within(query, **dict.fromkeys(("kind", "received", "from"), ()))
+    return [*said, *([unquote_plus(rest)] if rest else [])]
 
 
 def _reasons(run: Backfill, counts: Mapping[str, int], state: str) -> list[Reason]:

@@ -127,6 +127,7 @@ def test_the_report_names_reasons_and_leads_to_the_files(page_of, alice, crm, fi
     assert "1 file waits for a person. Several records in the CRM have this number." in page
     assert "1 file is tried again. The record is locked in the CRM." in page
     assert "2 of 3 files" in page
+    assert '<h2 id="bf-now">Voice note</h2>' in page
 
 
 def test_a_new_crm_offers_it_and_one_that_was_filled_does_not(page_of, alice, crm, files):
