@@ -44,12 +44,15 @@ from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client, media_session
 from acervo.crms.contract import RecordRef
 from acervo.deliver import attach, outbox, withdrawal
+from acervo.deliver import backfill as backfilling
+from acervo.deliver.estimates import Estimate
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
 from acervo.govern import consent, erasure, liveness, media_rules, probes, subscriptions, transcribers
 from acervo.govern.media_rules import Change, Rules
 from acervo.models import (
     AuditEntry,
+    Backfill,
     ChatImport,
     Connection,
     Deed,
@@ -267,8 +270,20 @@ async def undo_import(run: str) -> None:
 async def deliver(connection: str) -> None:
     """Keep what is promised to one CRM, until nothing is due."""
     async with _crm_client() as http:
-        while (await attach.deliver(UUID(connection), http=http)).claimed:
+        while await _deliver_batch(UUID(connection), http):
             await in_thread(start_notifying)
+
+
+async def _deliver_batch(connection: UUID, http: httpx.AsyncClient) -> bool:
+    """Whether there may be more to do. Where what is due does not fill a batch, a backfill promises its next portion."""
+    claimed = (await attach.deliver(connection, http=http)).claimed
+    if claimed >= outbox.BATCH:
+        return True
+    return bool(await in_thread(_fill, connection)) or claimed > 0
+
+
+def _fill(connection: UUID) -> int:
+    return backfilling.go_on(connection, chosen_by=address.found_in)
 
 
 @steps.task(name="send", queue="deliver")  # no retry, as above
@@ -536,6 +551,25 @@ def link_person(connection: Connection, person: Person, ref: RecordRef, by: str)
         link = outbox.link_person(connection, person, ref, by=by)
         start_deliveries()
     return link
+def look_at_backfill(connection: Connection, query: str) -> Estimate:
+    """What it would be to write all files that a query names (empty: every file) to a CRM. Raises UnknownWord."""
+    return backfilling.look(connection, address.settled(query), address.found_in)
+
+
+def backfill(connection: Connection, *, query: str, by: str) -> Backfill:
+    """Write them. Raises Refused for a query that does not exist, while another run goes on, and where nothing is to
+    be done."""
+    with transaction.atomic():
+        run = backfilling.ask(connection, query=address.settled(query), by=by, chosen_by=address.found_in)
+        start_deliveries()
+    return run
+
+
+def resume_backfill(run: Backfill, by: str) -> None:
+    """Go on with a paused run."""
+    with transaction.atomic():
+        backfilling.resume(run, by)
+        start_deliveries()
 
 
 def change_media_rules(workspace_id: UUID, wanted: Rules, *, seen: str, by: str) -> Change:

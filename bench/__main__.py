@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from bench import (
     acceptance,
+    backfill,
     capture,
     doors,
     first_byte,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Result]]] = {
     "preparation": preparation.run,
     "memory": memory.run,
     "importing": importing.run,
+    "backfill": backfill.run,
     "first_byte": first_byte.run,
     "ranges": ranges.run,
     "sealing": sealing.run,

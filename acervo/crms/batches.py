@@ -12,7 +12,7 @@ from acervo.crms.contract import CrmError, CrmErrorKind, MediaLink, WriteResult
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
-_FAULT_OF_ONE = frozenset({CrmErrorKind.VALIDATION, CrmErrorKind.CONFLICT, CrmErrorKind.NOT_FOUND})
+FAULT_OF_ONE = frozenset({CrmErrorKind.VALIDATION, CrmErrorKind.CONFLICT, CrmErrorKind.NOT_FOUND})
 
 
 async def send(
@@ -31,7 +31,7 @@ async def send(
     try:
         return dict(await call(items))
     except CrmError as error:
-        if len(items) == 1 or error.kind not in _FAULT_OF_ONE:
+        if len(items) == 1 or error.kind not in FAULT_OF_ONE:
             return dict.fromkeys(map(key, items), error)
     middle = len(items) // 2
     return await send(items[:middle], key, call) | await send(items[middle:], key, call)

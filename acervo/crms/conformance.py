@@ -19,10 +19,12 @@ from acervo.base import ids
 from acervo.crms.contract import (
     Connector,
     ContactDraft,
+    ContactMatch,
     CrmError,
     CrmErrorKind,
     MediaLink,
     RecordRef,
+    Wanted,
     WriteResult,
 )
 from acervo.crms.fields import drifted
@@ -90,6 +92,10 @@ class World(ABC):
         """The next write of a file is done, but its answer never arrives."""
 
     @abstractmethod
+    def lose_next_answer_about_people(self) -> None:
+        """The next call that makes contacts does so, and its answer never arrives."""
+
+    @abstractmethod
     def revoke_after(self, writes: int) -> None:
         """After so many more writes of files the token is no longer accepted."""
 
@@ -103,6 +109,10 @@ class World(ABC):
     @abstractmethod
     def limits(self) -> Mapping[str, tuple[int, int]]:
         """For each limit of the CRM: the most that came in its window, and what it allows."""
+
+    def calls(self) -> int:
+        """How many have come so far; 0 where they cost nothing."""
+        return 0
 
     def end_token(self) -> None:
         """The access token ends; a new one can be had. Only where tokens end."""
@@ -143,6 +153,22 @@ def an_item(media_id: str | None = None, **changes: Any) -> MediaLink:
 
 def a_draft(phone: str | None = PHONE, **changes: Any) -> ContactDraft:
     return replace(ContactDraft(phone=phone, person_id=ids.text(ids.new()), first_name="Ana"), **changes)
+
+
+def phone_of(number: int) -> str:
+    return f"+5511555{number + 5000:05d}"
+
+
+def matches(
+    found: Mapping[str, Sequence[ContactMatch] | CrmError],
+) -> dict[str, Sequence[ContactMatch]]:
+    """Of the numbers that lead to somebody. Nothing may have been refused."""
+    assert not any(isinstance(its, CrmError) for its in found.values())
+    return {phone: its for phone, its in found.items() if its and not isinstance(its, CrmError)}
+
+
+def refs_of(done: Mapping[str, RecordRef | CrmError]) -> dict[str, RecordRef]:
+    return {person: outcome for person, outcome in done.items() if isinstance(outcome, RecordRef)}
 
 
 class ConnectorScenarios:
@@ -330,6 +356,138 @@ class ConnectorScenarios:
         assert result.ref
         await connector.link(result.ref, [related.ref])
         await connector.link(result.ref, [related.ref])
+
+    # --- many people at once ---
+
+    async def test_many_numbers_are_looked_up_together_as_each_would_be_alone(self, world: World) -> None:
+        connector = await self.ready(world)
+        typed = world.add_contact(first_name="Ana", phone="(11) 5555-0142")
+        both = {world.add_contact(first_name="Caio", phone=phone_of(3)), world.add_contact(phone=phone_of(3))}
+        stamped = await connector.upsert_contact(a_draft(phone_of(4)))
+        world.settle()
+        phones = [PHONE, *(phone_of(n) for n in range(3, 16))]
+        found = await connector.find_contacts_of(phones)
+        assert set(found) == set(phones)
+        ids_of = {phone: {match.ref.record_id for match in its} for phone, its in matches(found).items()}
+        assert ids_of == {PHONE: {typed}, phone_of(3): both, phone_of(4): {stamped.record_id}}
+        assert [match.is_stamped for match in matches(found)[phone_of(4)]] == [True]
+        for phone in phones[:4]:
+            assert set(await connector.find_contacts(phone)) == set(found[phone])  # type: ignore[arg-type]
+
+    async def test_many_contacts_are_made_and_completed_together(self, world: World) -> None:
+        connector = await self.ready(world)
+        typed = world.add_contact(first_name="Dona Ana", phone="(11) 5555-0142")
+        world.settle()
+        ((match,),) = matches(await connector.find_contacts_of([PHONE])).values()
+        kept = a_draft(phone_of(3), media_count=1)
+        old = await connector.upsert_contact(kept)
+        nameless = a_draft(phone=None, first_name=None)
+        strangers = [a_draft(phone_of(n), media_count=n) for n in range(4, 12)]
+        wanted = [
+            Wanted(a_draft(first_name="ana", media_count=7), match.ref),
+            Wanted(replace(kept, media_count=2), old),
+            Wanted(nameless),
+            *map(Wanted, strangers),
+        ]
+        first = await connector.upsert_contacts(wanted)
+        again = await world.connector().upsert_contacts(wanted)
+        assert set(first) == {one.draft.person_id for one in wanted}
+        assert first == again
+        refs = [refs_of(first)[one.draft.person_id].record_id for one in wanted]
+        assert refs[:2] == [typed, old.record_id]
+        assert len(set(refs)) == len(refs) == len(world.contacts())
+        values = world.contacts()
+        assert values[typed]["first_name"] == "Dona Ana"
+        assert (values[typed]["phone_e164"], values[typed]["media_count"]) == (PHONE, "7")
+        assert values[old.record_id]["media_count"] == "2"
+        for draft, record_id in zip(strangers, refs[3:], strict=True):
+            assert values[record_id]["phone_e164"] == draft.phone
+            assert values[record_id]["media_count"] == str(draft.media_count)
+        assert refs_of(first)[nameless.person_id] == await connector.upsert_contact(nameless)
+
+    async def test_one_bad_contact_does_not_spoil_the_others(self, world: World) -> None:
+        connector = await self.ready(world)
+        drafts = [a_draft(phone_of(n)) for n in range(2, 10)]
+        refs = refs_of(await connector.upsert_contacts(list(map(Wanted, drafts))))
+        gone, merged, taken = (refs[draft.person_id] for draft in drafts[:3])
+        world.delete_contact(gone.record_id)
+        survivor = world.add_contact(first_name="Ana Souza", phone="+55 11 5555-0199")
+        world.merge(survivor, merged.record_id)
+        other = RecordRef("contact", world.add_contact(first_name="Bruno"))
+        wanted = [Wanted(replace(draft, media_count=9), refs[draft.person_id]) for draft in drafts]
+        wanted[2] = Wanted(wanted[2].draft, other)  # whose number is stamped on somebody else
+        wanted.append(Wanted(a_draft(phone_of(30))))
+        done = await connector.upsert_contacts(wanted)
+        outcomes = [done[one.draft.person_id] for one in wanted]
+        assert isinstance(outcomes[0], CrmError)
+        assert outcomes[0].kind is CrmErrorKind.NOT_FOUND
+        assert isinstance(outcomes[1], RecordRef)
+        assert outcomes[1].record_id == survivor
+        if isinstance(outcomes[2], CrmError):  # a CRM may keep one contact's number on another one, unstamped
+            assert outcomes[2].kind in {CrmErrorKind.CONFLICT, CrmErrorKind.VALIDATION}
+        assert all(isinstance(outcome, RecordRef) for outcome in outcomes[3:])
+        values = world.contacts()
+        assert all(
+            values[ref.record_id]["media_count"] == "9"
+            for draft in drafts[3:]
+            if (ref := refs[draft.person_id])
+        )
+        assert values[taken.record_id]["phone_e164"] == drafts[2].phone
+        assert gone.record_id not in values
+
+    async def test_people_whose_answer_was_lost_are_found_again_and_not_doubled(self, world: World) -> None:
+        connector = await self.ready(world)
+        wanted = [Wanted(a_draft(phone_of(n), media_count=n)) for n in range(2, 10)]
+        world.lose_next_answer_about_people()
+        lost = await connector.upsert_contacts(wanted)
+        errors = [outcome for outcome in lost.values() if isinstance(outcome, CrmError)]
+        assert errors
+        assert {error.kind for error in errors} == {CrmErrorKind.UNKNOWN_OUTCOME}
+        again = refs_of(await world.connector().upsert_contacts(wanted))
+        assert len({ref.record_id for ref in again.values()}) == len(wanted) == len(world.contacts())
+
+    async def test_a_hundred_files_of_twenty_strangers_take_few_calls(self, world: World) -> None:
+        """And the same again takes fewer, without a search. A note costs a call, and a look at the notes there are."""
+        connector = await self.ready(world)
+        drafts = [a_draft(phone_of(n), media_count=5) for n in range(2, 22)]
+        costs: list[int] = []
+        refs: dict[str, RecordRef] = {}
+        for known in (False, True):
+            before = world.calls()
+            found = {} if known else await connector.find_contacts_of([one.phone or "" for one in drafts])
+            assert not matches(found)
+            wanted = [Wanted(one, refs[one.person_id] if known else None) for one in drafts]
+            refs = refs_of(await connector.upsert_contacts(wanted))
+            items = [an_item(contact=refs[one.person_id]) for one in drafts for _ in range(5)]
+            results = await connector.upsert_media(items)
+            assert not any(result.error for result in results)
+            costs.append(world.calls() - before)
+        first, again = (80, 12) if self.plan == "object" else (300, 300)
+        assert costs[0] <= first
+        assert costs[1] <= again
+        assert len(world.contacts()) == 20
+
+    async def test_people_are_looked_up_and_made_in_a_storm_without_a_double(self, world: World) -> None:
+        """Twice, as after a crash; side by side, as two workers would; below every limit."""
+        connector = await self.ready(world)
+        drafts = [a_draft(phone_of(n)) for n in range(2, 62)]
+        groups = [drafts[n : n + 20] for n in range(0, 60, 20)] * 2
+
+        async def settle(group: Sequence[ContactDraft]) -> None:
+            left = list(group)
+            while left:
+                found = await connector.find_contacts_of([draft.phone or "" for draft in left])
+                known = {phone: its[0].ref for phone, its in matches(found).items()}
+                asked = [Wanted(draft, known.get(draft.phone or "")) for draft in left]
+                refs = refs_of(await world.connector().upsert_contacts(asked))
+                left = [draft for draft in left if draft.person_id not in refs]
+                if left:
+                    await world.time.sleep(10)
+
+        await asyncio.gather(*map(settle, groups))
+        assert len(world.contacts()) == len(drafts)
+        for name, (peak, allowed) in world.limits().items():
+            assert peak <= allowed, f"{name}: {peak} of {allowed}"
 
     # --- files ---
 

@@ -150,6 +150,14 @@ class ContactDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A contact that shall hold what the draft says: the known one, or one found or made by our keys."""
+
+    draft: ContactDraft
+    known: RecordRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaLink:
     """One file as a CRM shall know it: `crm/recommendation.md` section 3."""
 
@@ -208,6 +216,19 @@ class RelatedRef:
     is_open: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What writing many files takes, in calls: for an estimate, as measured by `python -m bench backfill`."""
+
+    calls_per_minute: float
+    per_batch: float
+    """Of a hundred files."""
+    per_file: float = 0.0
+    per_person: float = 0.0
+    per_stranger: float = 0.0
+    """For each person whose contact is not known yet, besides."""
+
+
 class Connector(Protocol):
     """One account at one CRM. Every method raises CrmError and nothing else for what the CRM answers.
     Safe to call again after any failure, including a time-out whose outcome is unknown."""
@@ -217,6 +238,11 @@ class Connector(Protocol):
     secret_names: ClassVar[tuple[str, ...]]
 
     def __init__(self, credentials: CrmCredentials, http: httpx.AsyncClient) -> None: ...
+
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        """At an account of which this is remembered; `{}` before anything is."""
+        ...
 
     async def check(self) -> AccountInfo: ...
 
@@ -232,6 +258,18 @@ class Connector(Protocol):
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         """Fill gaps and roll-ups by our key; never overwrite a curated value. Stamps our phone field."""
+        ...
+
+    async def find_contacts_of(
+        self, phones: Sequence[str]
+    ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
+        """`find_contacts` for many, in as few calls as the CRM allows. A number that is missing in the answer was
+        not asked for, because of what another one says. At most 100. Never raises."""
+        ...
+
+    async def upsert_contacts(self, wanted: Sequence[Wanted]) -> Mapping[str, RecordRef | CrmError]:
+        """`upsert_contact` for many, by `person_id`: one bad contact never spoils the others, and whoever is missing
+        was not tried. Nobody twice, and no contact for two of them; at most 100. Never raises."""
         ...
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:

@@ -10,6 +10,15 @@ _BRAZIL_MOBILE = re.compile(r"^(\d{2})9([6-9]\d{7})$")
 _BRAZIL_OLD_MOBILE = re.compile(r"^(\d{2})([6-9]\d{7})$")
 
 
+def is_number(phone: str) -> bool:
+    """Whether it can be a number at all: nothing below takes one that cannot."""
+    try:
+        _parsed(phone, None)
+    except phonenumbers.NumberParseException:
+        return False
+    return True
+
+
 def region_of(phone: str) -> str | None:
     """The country (ISO 3166, two letters) whose plan an E.164 number belongs to."""
     return phonenumbers.region_code_for_country_code(_parsed(phone, None).country_code or 0)

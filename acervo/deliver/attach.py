@@ -69,19 +69,15 @@ async def _hand_over(connector: Connector, connection_id: UUID, batch: list[Parc
 
 
 async def _find_contacts(connector: Connector, connection_id: UUID, batch: list[Parcel]) -> None:
-    """One person after the other: the pace of the account is the limit, not we."""
     parties: dict[UUID, Party] = {parcel.party.person_id: parcel.party for parcel in _open(batch)}
-    for person_id, party in parties.items():
-        theirs = [parcel for parcel in _open(batch) if parcel.party.person_id == person_id]
-        try:
-            refusal = await contacts.settle(connector, connection_id, party)
-        except CrmError as error:
-            _refuse(theirs, error)
-            if error.kind in HALTS:
-                raise
-        else:
-            for parcel in theirs if refusal else ():
-                parcel.verdict = refusal
+    if not parties:
+        return
+    settled = await contacts.settle(connector, connection_id, list(parties.values()))
+    for parcel in _open(batch):
+        parcel.verdict = settled.refusals.get(parcel.party.person_id)
+        parcel.must_wait = parcel.party.person_id in settled.untried
+    if settled.halt:
+        raise settled.halt
 
 
 async def _write_files(connector: Connector, batch: list[Parcel]) -> None:
@@ -139,7 +135,7 @@ async def _relate(connector: Connector, batch: list[Parcel]) -> None:
 
 
 def _open(batch: Collection[Parcel]) -> list[Parcel]:
-    return [parcel for parcel in batch if parcel.verdict is None]
+    return [parcel for parcel in batch if parcel.verdict is None and not parcel.must_wait]
 
 
 def _refuse(theirs: Collection[Parcel], error: CrmError) -> None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import parcels, records
 from acervo.deliver.refusals import DETACHED, subject
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Person, RecordLink
+from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, Person, RecordLink
 from acervo.models.media import not_quarantined, not_withdrawn
 
 BATCH = 100
 """Files one connector call may carry."""
 LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
-BACKFILL_PER_MINUTE = 300
-"""Old files are promised for later minutes, so that what arrives today never queues behind them."""
 TELLABLE = not_quarantined("media__") & not_withdrawn("media__")
 """A file may be found infected, or be taken back, between its promise and its delivery: then the promise waits."""
 
@@ -53,36 +51,23 @@ def promise(media_ids: Collection[UUID]) -> int:
     )
 
 
-def backfill(connection: Connection, *, by: str, days: int = 30) -> int:
-    """Promise the files of the last `days` to a CRM that was just connected, newest first. Commits in batches:
-    interrupted and started again, it goes on where it was."""
-    start = clock.now()
-    missing = (
-        MediaFile.objects.for_crms()
-        .filter(workspace=connection.workspace_id, prepared_at__isnull=False)
-        .filter(received_at__gte=start - timedelta(days=days))
-        .exclude(deliveries__connection=connection)
-        .order_by("-received_at", "-id")
-    )
-    made, due_at, page = 0, start, list(missing[:BACKFILL_PER_MINUTE])
-    while page:
-        with transaction.atomic():
-            made += _insert(
-                [
-                    _new_promise(connection.workspace_id, connection.pk, file.pk, start, due_at=due_at)
-                    for file in page
-                ]
+def promise_old(run: Backfill, files: Sequence[UUID]) -> int:
+    """Promise these files to the CRM of a backfill, to be kept in this order, after everything else; returns how many
+    promises are new. Runs inside the caller's transaction."""
+    at = clock.now()
+    return _insert(
+        [
+            _new_promise(
+                run.workspace_id,
+                run.connection_id,
+                media_id,
+                at,
+                due_at=at + timedelta(microseconds=place),
+                backfill=run,
             )
-        due_at += timedelta(minutes=1)
-        page = list(missing.filter(_older(page[-1]))[:BACKFILL_PER_MINUTE])
-    with transaction.atomic():
-        deed = Deed("connection.backfilled", "connection", connection.pk, "", {"files": made, "days": days})
-        AuditEntry.objects.record(connection.workspace_id, by, [deed])
-    return made
-
-
-def _older(last: MediaFile) -> Q:
-    return Q(received_at__lt=last.received_at) | Q(received_at=last.received_at, pk__lt=last.pk)
+            for place, media_id in enumerate(files)
+        ]
+    )
 
 
 def renew(media_ids: Collection[UUID]) -> int:
@@ -194,7 +179,7 @@ def _forget(row: Delivery) -> None:
 def _make_due(rows: Collection[Delivery]) -> None:
     pks = [row.pk for row in rows]
     Delivery.objects.filter(pk__in=pks).update(
-        stopped_at=None, due_at=clock.now(), attempts=0, payload_hash=None
+        stopped_at=None, due_at=clock.now(), attempts=0, payload_hash=None, backfill=None
     )
 
 
@@ -202,8 +187,8 @@ def _make_due(rows: Collection[Delivery]) -> None:
 
 
 def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
-    """Up to `limit` due promises, longest due first, ours until `claimed_until`; none while the connection is
-    paused, removed or resting.
+    """Up to `limit` due promises, longest due first and those of a backfill last, ours until `claimed_until`; none
+    while the connection is paused, removed or resting.
 
     A person whose files are in other hands is left out: contacts have one writer at a time, since CRMs lock,
     refuse or double what two write at once.
@@ -224,7 +209,7 @@ def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
         found = list(
             due.exclude(media__person__in=busy)
             .select_related("media")
-            .order_by("due_at", "pk")
+            .order_by(F("backfill").asc(nulls_first=True), "due_at", "pk")
             .select_for_update(skip_locked=True, no_key=True, of=("self",))[: min(limit, BATCH)]
         )
         return _lease(found, now)
@@ -267,13 +252,14 @@ def is_open(connection: Connection, at: datetime) -> bool:
 
 
 def due_connections() -> list[UUID]:
-    """CRM connections that something is due for, and that may be written to now."""
+    """CRM connections that something is due for, or a backfill runs for, and that may be written to now."""
     now = clock.now()
     live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
+    filled = set(Backfill.objects.running().values_list("connection", flat=True))
     return [
         pk
         for pk in live.values_list("pk", flat=True)
-        if Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
+        if pk in filled or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
     ]
 
 
@@ -295,7 +281,13 @@ def _pks(rows: Collection[Delivery]) -> list[UUID]:
 
 
 def _new_promise(
-    workspace_id: UUID, connection_id: UUID, media_id: UUID, at: datetime, *, due_at: datetime
+    workspace_id: UUID,
+    connection_id: UUID,
+    media_id: UUID,
+    at: datetime,
+    *,
+    due_at: datetime,
+    backfill: Backfill | None = None,
 ) -> Delivery:
     return Delivery(
         workspace_id=workspace_id,
@@ -303,6 +295,7 @@ def _new_promise(
         media_id=media_id,
         promised_at=at,
         due_at=due_at,
+        backfill=backfill,
     )
 
 

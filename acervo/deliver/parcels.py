@@ -11,6 +11,7 @@ from django.db.models import Count
 
 from acervo.base import clock, ids
 from acervo.crms.contract import ContactDraft, MediaLink, RecordRef
+from acervo.crms.phones import is_number
 from acervo.deliver import fields, records
 from acervo.deliver.refusals import Refusal
 from acervo.models import Delivery, MediaFile, PersonIdentifier
@@ -55,6 +56,8 @@ class Parcel:
     verdict: Written | Refusal | None = None
     written_ref: RecordRef | None = None
     """The record that holds it now, even if the whole of the write did not succeed."""
+    must_wait: bool = False
+    """Its person had no turn: the next batch tries again."""
 
     @property
     def link(self) -> MediaLink:
@@ -107,7 +110,8 @@ def _parties(files: Iterable[MediaFile], known: records.Known, busy: set[UUID]) 
     phones: dict[UUID, list[str]] = {}
     identifiers = PersonIdentifier.objects.filter(person__in=people, kind=PersonIdentifier.Kind.PHONE)
     for person_id, value in identifiers.order_by("-id").values_list("person_id", "value"):
-        phones.setdefault(person_id, []).append(value)
+        if is_number(value):  # of another the CRM could find nobody: the person is known by our id
+            phones.setdefault(person_id, []).append(value)
     kept = MediaFile.objects.kept().filter(person__in=people)
     counts = dict(kept.values_list("person_id").annotate(Count("pk")))
     newest = (

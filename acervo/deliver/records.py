@@ -48,12 +48,19 @@ def reference(link: RecordLink) -> RecordRef:
     return RecordRef(link.object_type, link.record_id, link.url)
 
 
-def belongs_to_another(connection_id: UUID, contact: RecordRef, person_id: UUID) -> bool:
-    """Somebody else's files hang on this contact already: their number was given to a new person."""
+def owners(connection_id: UUID, contacts: Collection[RecordRef]) -> dict[str, UUID]:
+    """Whose files hang on these contacts already, by record. A number may have been given to a new person."""
     links = RecordLink.objects.filter(
-        connection=connection_id, object_type=CONTACT, record_id=contact.record_id, person__isnull=False
+        connection=connection_id,
+        object_type=CONTACT,
+        record_id__in={contact.record_id for contact in contacts},
+        person__isnull=False,
     )
-    return links.exclude(person=person_id).exists()
+    return {
+        record_id: person_id
+        for record_id, person_id in links.values_list("record_id", "person_id")
+        if person_id
+    }
 
 
 def remember_contacts(

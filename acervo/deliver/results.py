@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,13 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from acervo.base import clock
 from acervo.crms.contract import CrmError, CrmErrorKind
 from acervo.deliver import outbox, records, refusals
 from acervo.deliver.parcels import Parcel, Written
 from acervo.deliver.refusals import Refusal
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, RecordLink
 
 
 @dataclass(slots=True)
@@ -52,6 +54,10 @@ def write_down(connection_id: UUID, batch: list[Parcel], halt: CrmError | None) 
             row = held.get(parcel.delivery.pk)
             ledger.enter(row, parcel, is_outdated=changed_at.get(parcel.media.pk) != parcel.media.changed_at)
         Delivery.objects.bulk_update(held.values(), SETTLED)
+        for run_id, counted in ledger.old.items():
+            Backfill.objects.filter(pk=run_id).update(
+                written=F("written") + counted["written"], unchanged=F("unchanged") + counted["unchanged"]
+            )
         if halt:
             ledger.deeds += refusals.refuse_connection(connection, halt, ledger.at, by=records.BY)
         else:
@@ -62,6 +68,7 @@ def write_down(connection_id: UUID, batch: list[Parcel], halt: CrmError | None) 
 
 SETTLED = (
     "claimed_until",
+    "backfill",
     "attempts",
     "due_at",
     "payload_hash",
@@ -95,6 +102,8 @@ class _Ledger:
     at: datetime
     outcome: Outcome
     deeds: list[Deed] = field(default_factory=list)
+    old: defaultdict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """What was kept of each backfill."""
 
     def enter(self, row: Delivery | None, parcel: Parcel, *, is_outdated: bool) -> None:
         verdict = parcel.verdict
@@ -113,6 +122,9 @@ class _Ledger:
         row.payload_hash, row.attempts = verdict.payload_hash, row.attempts + 1
         row.refusal, row.refused_at, row.refusal_facts = None, None, {}
         row.delivered_at, row.verified_at = self.at, None
+        if row.backfill_id:
+            self.old[row.backfill_id]["unchanged" if verdict.is_unchanged else "written"] += 1
+            row.backfill_id = None
         if is_outdated:  # it changed on the way: what the CRM holds is yesterday's
             row.delivered_at, row.due_at, row.attempts = None, self.at, 0
         if verdict.is_unchanged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from acervo import journey
 from acervo.base.http import crm_client
 from acervo.crms import get as get_crm
 from acervo.crms.contract import AccountInfo, CrmCredentials, CrmError
@@ -19,10 +21,11 @@ from acervo.crms.salesforce.auth import is_private_key, my_domain
 from acervo.crms.zendesk.access import is_subdomain
 from acervo.crms.zoho.access import redeem
 from acervo.crms.zoho.centres import CENTRES, USUAL
-from acervo.deliver import outbox
+from acervo.deliver.backfill import NothingToBackfill
 from acervo.govern import connections
 from acervo.management.command import by_command, wait_for, workspace_named
 from acervo.models import Connection
+from acervo.organise.address import since
 
 FROM_STDIN: Final = "`-` reads it from standard input."
 TIMEOUT_S: Final = 30.0
@@ -98,7 +101,8 @@ def connect(kind: str, options: Mapping[str, Any], warn: Warn) -> Connection:
         api_base=access.api_base,
         by=by_command(),
     )
-    outbox.backfill(made, by=by_command(), days=options["backfill_days"])
+    with contextlib.suppress(NothingToBackfill):
+        journey.backfill(made, query=since(days=options["backfill_days"]), by=by_command())
     return made
 
 

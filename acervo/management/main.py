@@ -21,6 +21,7 @@ COMMANDS = {
     "media": "List files, or get one.",
     "import_chat": "Bring in a chat that WhatsApp exported, or take it out again.",
     "renditions": "Make copies anew over many files.",
+    "backfill": "Write earlier files to a CRM.",
     "receipts": "List what could not be read, or read it again.",
     "scan": "Show kept files to the malware scanner.",
     "doctor": "Try every part and say how to cure what is not well.",

@@ -3,6 +3,7 @@
 from acervo.models.account_event import AccountEvent, Severity
 from acervo.models.api_token import ApiToken, KeptAnswer, Scope, by_token
 from acervo.models.audit import AuditEntry, Deed, by_member
+from acervo.models.backfill import Backfill
 from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
 from acervo.models.consent import ConsentAnswer
@@ -40,6 +41,7 @@ __all__ = [
     "AnswerPolicy",
     "ApiToken",
     "AuditEntry",
+    "Backfill",
     "Chat",
     "ChatImport",
     "Connection",

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from acervo.base import ids
+from acervo.models.backfill import Backfill
 from acervo.models.connection import Connection
 from acervo.models.media import MediaFile
 from acervo.models.workspace import Workspace
@@ -22,9 +23,11 @@ class Deliveries(models.QuerySet["Delivery"]):
         return self.filter(workspace=member.workspace_id, media__in=MediaFile.objects.visible_to(member))
 
     def due(self, at: datetime) -> Self:
-        """Promises that may be kept now: neither kept, given up, waiting for a person, nor in other hands."""
+        """Promises that may be kept now: neither kept, given up, waiting for a person, in other hands, nor of a
+        backfill that is paused."""
         return self.filter(
             Q(claimed_until=None) | Q(claimed_until__lte=at),
+            Q(backfill=None) | Q(backfill__paused_at=None),
             delivered_at=None,
             stopped_at=None,
             due_at__lte=at,
@@ -38,6 +41,10 @@ class Delivery(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="deliveries")
     media = models.ForeignKey(MediaFile, on_delete=models.CASCADE, related_name="deliveries")
+    backfill = models.ForeignKey(
+        Backfill, on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
+    )
+    """The run that promised it, until it is kept or a person takes it up: it goes after all others."""
     operation = models.CharField(max_length=8, default="upsert")
     promised_at = models.DateTimeField()
     due_at = models.DateTimeField()
@@ -97,6 +104,9 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["connection"], name="delivery_in_hand", condition=Q(claimed_until__isnull=False)
+            ),
+            models.Index(
+                fields=["backfill"], name="delivery_of_backfill", condition=Q(backfill__isnull=False)
             ),
         ]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django.conf import settings
@@ -129,6 +129,21 @@ def settled(query: str) -> str:
         kept["received"], kept["from"], kept["to"] = PERIOD, begin.isoformat(), ""
     for name in [name for name in kept if not any(kept.getlist(name))]:
         del kept[name]
+    return kept.urlencode()
+
+
+def since(*, days: int) -> str:
+    """The query of what came in the last so many days, in the installation's time zone."""
+    with timezone.override(settings.TIME_ZONE):
+        first = timezone.localdate() - timedelta(days=days)
+    return urlencode({"received": PERIOD, "from": first.isoformat()})
+
+
+def within(query: str, **narrower: str | Sequence[str]) -> str:
+    """The same query, narrowed: what it said of these words is replaced. Raises UnknownWord."""
+    kept = _parsed(query)
+    for name, values in narrower.items():
+        kept.setlist(name, [values] if isinstance(values, str) else list(values))
     return kept.urlencode()
 
 

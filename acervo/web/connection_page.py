@@ -114,6 +114,7 @@ def connection(request: MemberRequest, connection: UUID) -> HttpResponse:
             "made_by": names_of(member, [account.created_by])[account.created_by],
             "can_connect": can_connect,
             "can_ask": member.can(Ability.RETRY),
+            "offers_backfill": can_connect and row.is_crm and not account.backfills.exists(),
             "is_asked": _is_asked(request.GET.get("since"), account, probe),
         },
     )

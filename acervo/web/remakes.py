@@ -131,7 +131,7 @@ def _start(request: MemberRequest) -> HttpResponse:
             request.user.workspace_id, query=query, kinds=kinds, reason=reason, by=by_member(request.user)
         )
     except Refused as refused:
-        typed = {"query": query, "reason": reason, "groups": groups, "error": _refusal(refused)}
+        typed = {"query": query, "reason": reason, "groups": groups, "error": refusal_of(refused)}
         return _page(request, typed, status=422)
     said = ngettext(
         "The copies of %(count)s file are being made anew.",
@@ -198,14 +198,14 @@ def _counted(member: Member, query: str) -> dict[str, Any]:
         files = remaking.files_of(member.workspace_id, query, address.found_in)
         return {"count": files.order_by().values("pk")[: COUNT_CEILING + 1].count()}
     except UnknownWord as refused:
-        return {"error": _refusal(refused)}
+        return {"error": refusal_of(refused)}
 
 
 def _query(asked: Any) -> str:
     return str(asked.get("query", "")).strip()
 
 
-def _refusal(refused: Refused) -> words.Words:
+def refusal_of(refused: Refused) -> words.Words:
     if isinstance(refused, UnknownWord):
         said = _(
             "The library's address has no word “%(word)s”. Filter the library, then copy its address as it is."

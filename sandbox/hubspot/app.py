@@ -38,6 +38,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", f"{_OBJECTS}/{{object_type}}/search", search.search),
     ("POST", f"{_OBJECTS}/{{object_type}}/batch/read", objects_api.batch_read),
     ("POST", f"{_OBJECTS}/{{object_type}}/batch/upsert", objects_api.batch_upsert),
+    ("POST", f"{_OBJECTS}/{{object_type}}/batch/update", objects_api.batch_update),
     ("POST", f"{_OBJECTS}/{{object_type}}", objects_api.create),
     ("GET", f"{_OBJECTS}/{{object_type}}/{{record_id}}", objects_api.read),
     ("PATCH", f"{_OBJECTS}/{{object_type}}/{{record_id}}", objects_api.update),

@@ -38,6 +38,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("PATCH", f"{DATA}/sobjects/{{object}}/{{id}}", api.update),
     ("DELETE", f"{DATA}/sobjects/{{object}}/{{id}}", api.delete),
     ("PATCH", f"{DATA}/composite/sobjects/{{object}}/{{key}}", api.upsert_many),
+    ("PATCH", f"{DATA}/composite/sobjects", api.update_many),
     ("POST", f"{DATA}/composite", api.composite),
     ("POST", f"{DATA}/metadata/deployRequest", api.deploy),
     ("GET", f"{DATA}/metadata/deployRequest/{{id}}", api.deploy_status),

@@ -28,6 +28,8 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/api/v2/users/show_many", users_api.show_many),
     ("GET", "/api/v2/users/search", users_api.search),
     ("POST", "/api/v2/users/create_or_update", users_api.create_or_update),
+    ("POST", "/api/v2/users/create_or_update_many", users_api.create_or_update_many),
+    ("PUT", "/api/v2/users/update_many", users_api.update_many),
     ("GET", "/api/v2/users/{user_id:int}/tickets/requested", tickets_api.requested),
     ("GET", "/api/v2/users/{user_id:int}", users_api.read),
     ("PUT", "/api/v2/users/{user_id:int}", users_api.update),

@@ -143,6 +143,23 @@ class Objects:
             one.held.pop(record.external_id, None)
 
     def start_job(self, key: str, items: list[Mapping[str, Any]], *, fails_last: bool) -> Job:
+        def upsert(item: Mapping[str, Any]) -> dict[str, Any]:
+            record, is_new = self.upsert(key, str(item["external_id"]), item)
+            return {
+                "id": record.id,
+                "external_id": record.external_id,
+                "status": "Created" if is_new else "Updated",
+            }
+
+        return self.run_job(items, upsert, fails_last=fails_last)
+
+    def run_job(
+        self,
+        items: list[Mapping[str, Any]],
+        do: Callable[[Mapping[str, Any]], dict[str, Any]],
+        *,
+        fails_last: bool,
+    ) -> Job:
         """The work is done at once; that it is done is known when the job ends."""
         running = sum(job.ends_at > self._clock() for job in self.jobs.values())
         self.most_jobs = max(self.most_jobs, running + 1)
@@ -153,9 +170,7 @@ class Objects:
             try:
                 if fails_last and index == len(items) - 1:
                     raise invalid("base", "InternalError", "something went wrong")
-                record, is_new = self.upsert(key, str(item["external_id"]), item)
-                done = {"id": record.id, "external_id": record.external_id, "index": index, "success": True}
-                results.append({**done, "status": "Created" if is_new else "Updated"})
+                results.append({**do(item), "index": index, "success": True})
             except Refusal as refusal:
                 body = {"error": refusal.body["error"], "details": str(refusal.body.get("details"))}
                 results.append({"index": index, "success": False, "status": "Failed", **body})

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from sandbox.zendesk.account import Account
 from sandbox.zendesk.calls import Answer, Call, Refusal, not_found, page_of
+from sandbox.zendesk.people import User
 
 
 def me(account: Account, call: Call) -> Answer:
@@ -50,19 +54,50 @@ def search(account: Account, call: Call) -> Answer:
 
 
 def create_or_update(account: Account, call: Call) -> Answer:
-    values = call.part("user")
-    known = account.people.by_external_id(values.get("external_id") or "")
-    if known:
-        account.people.count_update(known)
-    user = account.people.write(known, values)
-    return (200 if known else 201), {"user": account.people.as_json(user, call.base)}
+    user, is_new = _create_or_update(account, call.part("user"))
+    return (201 if is_new else 200), {"user": account.people.as_json(user, call.base)}
+
+
+def create_or_update_many(account: Account, call: Call) -> Answer:
+    def write(values: Mapping[str, Any]) -> dict[str, Any]:
+        user, is_new = _create_or_update(account, values)
+        return {"id": user.id, "status": "Created" if is_new else "Updated"}
+
+    return _job(account, call, write)
+
+
+def update_many(account: Account, call: Call) -> Answer:
+    def write(values: Mapping[str, Any]) -> dict[str, Any]:
+        changes = {name: value for name, value in values.items() if name != "id"}
+        return {"id": _update(account, int(values["id"]), changes).id, "status": "Updated"}
+
+    return _job(account, call, write)
 
 
 def update(account: Account, call: Call) -> Answer:
-    user = account.people.live(int(call.path["user_id"]))
-    account.people.count_update(user)
-    account.people.write(user, call.part("user"))
+    user = _update(account, int(call.path["user_id"]), call.part("user"))
     return 200, {"user": account.people.as_json(user, call.base)}
+
+
+def _create_or_update(account: Account, values: Mapping[str, Any]) -> tuple[User, bool]:
+    known = account.people.by_external_id(values.get("external_id") or "")
+    if known:
+        account.people.count_update(known)
+    return account.people.write(known, values), known is None
+
+
+def _update(account: Account, user_id: int, changes: Mapping[str, Any]) -> User:
+    user = account.people.live(user_id)
+    account.people.count_update(user)
+    return account.people.write(user, changes)
+
+
+def _job(account: Account, call: Call, write: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Answer:
+    users = call.body.get("users", [])
+    if not 0 < len(users) <= 100:
+        raise Refusal(400, {"error": "TooManyUsers", "description": "one to a hundred"})
+    job = account.objects.run_job(users, write, fails_last=call.fails_last_item)
+    return 200, {"job_status": account.objects.job_as_json(job, call.base)}
 
 
 def list_fields(account: Account, call: Call) -> Answer:

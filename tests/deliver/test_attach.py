@@ -646,3 +646,72 @@ def test_a_connection_paused_by_hand_meanwhile_stays_paused_by_that_hand(crm, pr
     deliver(crm, PausedMeanwhile)
     assert Connection.objects.get(pk=crm.pk).paused_by == BY
     assert not AuditEntry.objects.filter(action="connection.paused").exists()
+
+
+def test_the_people_of_a_batch_are_settled_together(crm, promised, deliver, workspace):
+    people = [make_person(workspace, phone=f"+155555501{number}") for number in range(50, 56)]
+    for person in people * 2:
+        promised(person=person)
+    calls = []
+
+    class Counting(FakeCrm):
+        async def find_contacts_of(self, phones):
+            calls.append(("find", len(phones)))
+            return await super().find_contacts_of(phones)
+
+        async def upsert_contacts(self, wanted):
+            calls.append(("upsert", len(wanted)))
+            return await super().upsert_contacts(wanted)
+
+    assert deliver(crm, Counting).delivered == 12
+    assert calls == [("find", 6), ("upsert", 6)]
+    assert len(crm.account.live("contact")) == 6
+
+
+def test_two_people_whose_numbers_are_one_line_do_not_make_two_contacts(crm, promised, deliver, workspace):
+    first, second = (
+        promised(person=make_person(workspace, phone=phone)) for phone in ("+5520985550142", "+552085550142")
+    )
+    assert deliver(crm).released == 1
+    assert deliver(crm).stopped == 1
+    assert len(crm.account.live("contact")) == 1
+    states = {fresh(row).state: fresh(row).refusal for row in (first, second)}
+    assert states == {"delivered": None, "stopped": "ambiguous"}
+
+
+def test_two_people_of_a_batch_never_share_a_contact(crm, promised, deliver, workspace):
+    """Their numbers differ, and somebody typed both into one contact."""
+    crm.account.add("contact", {"phone": "+15555550150", "mobile": "+15555550151"})
+    for number in (50, 51):
+        promised(person=make_person(workspace, phone=f"+155555501{number}"))
+    outcome = deliver(crm)
+    assert (outcome.delivered, outcome.stopped) == (1, 1)
+    assert RecordLink.objects.filter(connection=crm, object_type="contact").count() == 1
+
+
+def test_people_after_a_halt_had_no_turn_and_come_again(crm, promised, deliver, workspace):
+    rows = [promised(person=make_person(workspace, phone=f"+155555501{number}")) for number in (50, 51, 52)]
+    seen = []
+
+    class AwayForTheSecond(FakeCrm):
+        async def upsert_contact(self, draft, *, known=None):
+            seen.append(draft.phone)
+            if len(seen) == 2:
+                raise CrmError(CrmErrorKind.UNAVAILABLE)
+            return await super().upsert_contact(draft, known=known)
+
+    outcome = deliver(crm, AwayForTheSecond)
+    assert (outcome.refused, outcome.released, outcome.halted_by) == (1, 2, "unavailable")
+    assert len(seen) == 2
+    assert RecordLink.objects.filter(connection=crm, object_type="contact").count() == 1
+    assert sorted(fresh(row).attempts for row in rows) == [0, 0, 1]
+    wait_over(crm)
+    assert deliver(crm).delivered == 3
+    assert len(crm.account.live("contact")) == 3
+
+
+def test_a_number_that_cannot_be_one_does_not_spoil_the_batch(crm, promised, deliver, workspace):
+    promised(person=make_person(workspace, phone="+99912345678"))
+    promised(person=make_person(workspace, phone=PHONE))
+    assert deliver(crm).delivered == 2
+    assert sorted(one.values.get("phone_e164", "") for one in crm.account.live("contact")) == ["", PHONE]

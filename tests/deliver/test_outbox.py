@@ -237,25 +237,3 @@ def test_the_second_answer_changes_nothing(promised, person):
     stop(row, "validation")
     outbox.choose_record(row, "101", by=BY)
     assert RecordLink.objects.get(person=person).record_id == "102"
-
-
-def test_a_new_crm_is_promised_the_files_of_the_last_days_newest_first(workspace, prepared, monkeypatch):
-    monkeypatch.setattr(outbox, "BACKFILL_PER_MINUTE", 2)
-    now = clock.now()
-    recent = [prepared(received_at=now - timedelta(days=days)) for days in (5, 1, 3)]
-    prepared(received_at=now - timedelta(days=90))
-    crm = make_crm(workspace)
-    assert outbox.backfill(crm, by=BY, days=30) == 3
-    rows = list(Delivery.objects.filter(connection=crm).order_by("due_at", "-media__received_at"))
-    assert [row.media_id for row in rows] == [recent[1].pk, recent[2].pk, recent[0].pk]
-    assert rows[1].due_at < rows[2].due_at, "what arrives today must not queue behind what is old"
-    assert AuditEntry.objects.get(action="connection.backfilled").details == {"files": 3, "days": 30}
-
-
-def test_a_backfill_run_again_promises_nothing_twice(workspace, prepared, monkeypatch):
-    monkeypatch.setattr(outbox, "BACKFILL_PER_MINUTE", 2)
-    files = [prepared() for _ in range(3)]
-    crm = make_crm(workspace)
-    outbox.promise([files[0].pk])
-    assert outbox.backfill(crm, by=BY) == 2
-    assert outbox.backfill(crm, by=BY) == 0

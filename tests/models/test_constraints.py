@@ -17,6 +17,7 @@ from acervo.models import (
     AccountEvent,
     ApiToken,
     AuditEntry,
+    Backfill,
     Chat,
     ChatImport,
     Connection,
@@ -257,6 +258,11 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
         good.remake, finished_at=NOW, cancelled_at=NOW
     ),
     "remake_fails_no_more_than_it_did": lambda good: change(good.remake, failed=1),
+    "backfill_is_not_both_finished_and_cancelled": lambda good: change(
+        good.backfill, finished_at=NOW, cancelled_at=NOW
+    ),
+    "backfill_writes_no_more_than_it_promised": lambda good: change(good.backfill, written=1),
+    "crm_has_one_backfill_at_a_time": lambda good: copy(good.backfill),
     # transcripts
     "transcriber_pause_has_a_time_and_a_reason_or_neither": lambda good: change(
         good.transcriber, paused_at=NOW
@@ -417,6 +423,7 @@ def good(
         size_limit=SizeLimit.objects.create(
             workspace=workspace, kind="video", max_bytes=1, changed_by="test"
         ),
+        backfill=Backfill.objects.create(workspace=workspace, connection=connection, asked_by="test"),
         remake=Remake.objects.create(workspace=workspace, asked_by="test"),
         transcriber=Transcriber.objects.create(workspace=workspace, engine="openai", changed_by="test"),
         transcript=transcript,

@@ -17,6 +17,7 @@ from acervo.models import (
     Ability,
     ApiToken,
     AuditEntry,
+    Backfill,
     ChatImport,
     Delivery,
     Receipt,
@@ -81,6 +82,11 @@ NEEDS = {
     "resume_remake": {Ability.CONFIGURE},
     "cancel_remake": {Ability.CONFIGURE},
     "settings_storage": {Ability.OPERATE},
+    "backfill": {Ability.OPERATE},
+    "count_backfill": {Ability.OPERATE},
+    "pause_backfill": {Ability.CONNECT},
+    "resume_backfill": {Ability.CONNECT},
+    "cancel_backfill": {Ability.CONNECT},
     "retry_capture": {Ability.RETRY},
     "retry_delivery": {Ability.RETRY},
     "choose_record": {Ability.RETRY},
@@ -137,6 +143,7 @@ POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"pause_hook", "resume_hook", "renew_hook_secret", "sample_hook", "replay_events"}
+POSTED |= {"pause_backfill", "resume_backfill", "cancel_backfill"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
 POSTED |= {"tag_file", "untag_file", "revoke_token"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
@@ -174,8 +181,11 @@ def ours(workspace, connection, kept_file, everybody):
         unread=[{"pointer": "/entry/0", "type": "change", "reason": "unheard of"}],
     )  # fmt: skip
     run = Remake.objects.create(workspace=workspace, query="q=Marina", total=1, asked_by="command:x")
+    Backfill.objects.create(
+        id=run.pk, workspace=workspace, connection=crm, query="q=Marina", total=1, asked_by="command:x"
+    )
     ChatImport.objects.create(
-        id=run.pk,  # both are a `run` in their addresses
+        id=run.pk,  # all three are a `run` in their addresses
         workspace=workspace, connection=connection, person=media.person, archive_name="Marina Duarte.zip",
         archive_sha256="0" * 64, time_zone="America/Sao_Paulo", asked_by="command:x",
         report=imports.look(EXPORT).report(),
@@ -211,7 +221,7 @@ def ours(workspace, connection, kept_file, everybody):
         "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk, "subscription": hook.pk,
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
-        "run": run.pk, "segment": segment.pk, "form": "txt",
+        "crm": crm.pk, "run": run.pk, "segment": segment.pk, "form": "txt",
     }  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class FakeAccount:
     merged: dict[str, str] = field(default_factory=dict)
     peak: int = 0
     loses_next_answer: bool = False
+    loses_next_person: bool = False
     revokes_after: int | None = None
     """So many more files are written before the token stops working."""
     _seen: deque[float] = field(default_factory=deque)
@@ -68,6 +69,11 @@ class FakeAccount:
     def after_write(self) -> None:
         if self.loses_next_answer:
             self.loses_next_answer = False
+            raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "no answer in time")
+
+    def after_person(self) -> None:
+        if self.loses_next_person:
+            self.loses_next_person = False
             raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "no answer in time")
 
     def add(self, object_type: str, values: Mapping[str, str]) -> FakeRecord:

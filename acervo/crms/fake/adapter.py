@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import httpx
 
@@ -15,6 +15,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    Effort,
     EraseResult,
     MediaLink,
     RecordRef,
@@ -26,12 +27,13 @@ from acervo.crms.contract import (
 from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeRecord
 from acervo.crms.fields import CONTACT_FIELDS, KINDS, MEDIA_FIELDS, canonical, moment, written
 from acervo.crms.pace import Pace, RollingLimit
+from acervo.crms.people import OneByOne
 from acervo.crms.phones import is_same_line
 
 _TYPED = ("phone", "mobile")
 
 
-class FakeCrm:
+class FakeCrm(OneByOne):
     """Its account is found by token and made when there is none yet."""
 
     kind: ClassVar[str] = "fake"
@@ -44,6 +46,10 @@ class FakeCrm:
         token = credentials.secrets["token"]
         self.account = ACCOUNTS.get(token) or FakeAccount(token)
         self._pace = pace or Pace({"burst": RollingLimit(1_000_000, 10)})
+
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        return Effort(calls_per_minute=6_000_000, per_batch=0, per_file=1, per_person=1, per_stranger=1)
 
     async def check(self) -> AccountInfo:
         await self._knock()
@@ -80,6 +86,7 @@ class FakeCrm:
         else:
             record = self._ours(draft) or self.account.add("contact", {})
         _complete(record, draft)
+        self.account.after_person()
         return RecordRef("contact", record.id)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:

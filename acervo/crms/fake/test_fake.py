@@ -64,6 +64,9 @@ class FakeWorld(World):
     def lose_next_answer(self):
         self.account.loses_next_answer = True
 
+    def lose_next_answer_about_people(self):
+        self.account.loses_next_person = True
+
     def revoke_after(self, writes):
         self.account.revokes_after = writes
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 
+from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -15,16 +16,18 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    Effort,
     EraseResult,
     MediaLink,
     RecordRef,
     RecordState,
     RelatedRef,
     SchemaReport,
+    Wanted,
     WriteResult,
 )
-from acervo.crms.hubspot import contacts, media, notes, related, schema
-from acervo.crms.hubspot.api import HUBSPOT_API_VERSION, Api
+from acervo.crms.hubspot import contacts, many_contacts, media, notes, related, schema
+from acervo.crms.hubspot.api import HUBSPOT_API_VERSION, LANES, Api
 from acervo.crms.hubspot.records import Records
 from acervo.crms.pace import Pace
 
@@ -60,6 +63,14 @@ class HubSpot:
     def usage(self) -> Mapping[str, int]:
         """Our allowance as HubSpot last told it: `burst_left`, `daily_left`, …"""
         return self._api.http.usage
+
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        per_minute = 60 * LANES[0][1] / LANES[0][2]
+        per_stranger = 1 / many_contacts.SEARCHED
+        if options.get("model") == "activity":  # each note is a call, and a contact's notes are listed before
+            return Effort(per_minute, per_batch=6, per_file=1, per_person=3, per_stranger=per_stranger)
+        return Effort(per_minute, per_batch=7, per_stranger=per_stranger)
 
     async def check(self) -> AccountInfo:
         """Which portal this is, so that nobody writes into the wrong one."""
@@ -102,6 +113,14 @@ class HubSpot:
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records(), draft, known)
+
+    async def find_contacts_of(
+        self, phones: Sequence[str]
+    ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
+        return await many_contacts.find(self._api, self._records(), phones)
+
+    async def upsert_contacts(self, wanted: Sequence[Wanted]) -> Mapping[str, RecordRef | CrmError]:
+        return await people.upsert(many_contacts.Many(self._api, self._records()), wanted)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
         """Never raises for what HubSpot answers: what stopped everything is every item's error."""

@@ -114,6 +114,13 @@ class Api:
         path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}"
         return _mapping(await self.http.call("PATCH", path, json={"properties": dict(properties)}))
 
+    async def update_many(self, object_type: str, inputs: Sequence[Json]) -> Json:
+        """By HubSpot's own ids, each once."""
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/batch/update"
+        return _mapping(
+            await self.http.call("POST", path, json={"inputs": list(inputs)}, effect="repeatable")
+        )
+
     async def archive(self, object_type: str, record_id: str) -> None:
         await self.http.call("DELETE", f"/crm/objects/{HUBSPOT_API_VERSION}/{object_type}/{record_id}")
 

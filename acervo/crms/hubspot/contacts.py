@@ -13,6 +13,8 @@ from acervo.crms.phones import forms, is_same_line, local_forms
 
 PHONE_KEY = "wa_phone_e164"
 PERSON_KEY = "wa_person_id"
+FOUND = 100
+"""Contacts that one search answers at most."""
 _ROLL_UPS = ("wa_last_media_url", "wa_last_media_at", "wa_media_count", "wa_consent")
 _SEARCHABLE = {
     "phone": "hs_searchable_calculated_phone_number",
@@ -20,7 +22,7 @@ _SEARCHABLE = {
 }
 _TYPED = ("phone", "mobilephone", "hs_whatsapp_phone_number")
 _COUNTRY = "hs_calculated_phone_number_country_code"
-_READ = (
+READ = (
     "firstname",
     "lastname",
     PHONE_KEY,
@@ -35,17 +37,17 @@ _READ = (
 async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]:
     """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and
     libphonenumber confirms. HubSpot's index lags by seconds: a contact typed in just now may be missed."""
-    if stamped := await api.read_many("contacts", forms(phone), _READ, id_property=PHONE_KEY):
-        return [_match(records, row, PHONE_KEY) for row in stamped]
-    hits = await api.search("contacts", _loose_search(phone))
-    verified = ((row, _field_holding(row, phone)) for row in hits)
-    return [_match(records, row, name) for row, name in verified if name]
+    if stamped := await api.read_many("contacts", forms(phone), READ, id_property=PHONE_KEY):
+        return [match(records, row, PHONE_KEY) for row in stamped]
+    hits = await api.search("contacts", loose_search([phone]))
+    verified = ((row, field_holding(row, phone)) for row in hits)
+    return [match(records, row, name) for row, name in verified if name]
 
 
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
     """Completes the known contact, or the one already stamped with our key, or creates one.
     A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
-    row = await api.read("contacts", known.record_id, _READ) if known else await _stamped(api, draft)
+    row = await api.read("contacts", known.record_id, READ) if known else await _stamped(api, draft)
     if row is None:
         row = await _create(api, draft)
     return records.ref("contact", await _complete(api, row, draft))
@@ -56,27 +58,29 @@ async def survivor(api: Api, record_id: str) -> str:
     return str((await api.read("contacts", record_id, (PHONE_KEY,)))["id"])
 
 
-def _loose_search(phone: str) -> Json:
+def loose_search(phones: Sequence[str]) -> Json:
     """Five groups, the most HubSpot's page allows (2026-11). The searchable fields hold numbers as dialled
     locally, without country code, so a number typed that way is found too; others' numbers as well."""
+    dialled = [form for phone in phones for form in local_forms(phone)]
+    whole = [form for phone in phones for form in forms(phone)]
     wanted = {
-        "hs_searchable_calculated_phone_number": local_forms(phone),
-        "hs_searchable_calculated_mobile_number": local_forms(phone),
-        "phone": forms(phone),
-        "mobilephone": forms(phone),
-        "hs_whatsapp_phone_number": forms(phone),
+        "hs_searchable_calculated_phone_number": dialled,
+        "hs_searchable_calculated_mobile_number": dialled,
+        "phone": whole,
+        "mobilephone": whole,
+        "hs_whatsapp_phone_number": whole,
     }
     return {
         "filterGroups": [
-            {"filters": [{"propertyName": name, "operator": "IN", "values": list(values)}]}
+            {"filters": [{"propertyName": name, "operator": "IN", "values": list(dict.fromkeys(values))}]}
             for name, values in wanted.items()
         ],
-        "properties": list(_READ),
-        "limit": 100,
+        "properties": list(READ),
+        "limit": FOUND,
     }
 
 
-def _field_holding(row: Json, phone: str) -> str | None:
+def field_holding(row: Json, phone: str) -> str | None:
     properties = properties_of(row)
     region = properties.get(_COUNTRY)
     for name in _TYPED:
@@ -89,7 +93,7 @@ def _field_holding(row: Json, phone: str) -> str | None:
     return None
 
 
-def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
     properties = properties_of(row)
     name = " ".join(part for part in (properties.get("firstname"), properties.get("lastname")) if part)
     return ContactMatch(
@@ -102,21 +106,15 @@ def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
 
 async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
     if draft.phone and (
-        rows := await api.read_many("contacts", forms(draft.phone), _READ, id_property=PHONE_KEY)
+        rows := await api.read_many("contacts", forms(draft.phone), READ, id_property=PHONE_KEY)
     ):
         return rows[0]
-    rows = await api.read_many("contacts", [draft.person_id], _READ, id_property=PERSON_KEY)
+    rows = await api.read_many("contacts", [draft.person_id], READ, id_property=PERSON_KEY)
     return rows[0] if rows else None
 
 
 async def _create(api: Api, draft: ContactDraft) -> Json:
-    key, value = (PHONE_KEY, draft.phone) if draft.phone else (PERSON_KEY, draft.person_id)
-    entry = {
-        "idProperty": key,
-        "id": value,
-        "properties": {**_gaps({}, draft), **_roll_ups({}, draft), key: value},
-        "objectWriteTraceId": draft.person_id,
-    }
+    entry = new_entry(draft)
     try:
         answer = await api.upsert("contacts", [entry])
         if not answer.get("results"):
@@ -124,17 +122,32 @@ async def _create(api: Api, draft: ContactDraft) -> Json:
         return {"id": str(answer["results"][0]["id"]), "properties": entry["properties"]}
     except CrmError as error:
         if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
-            return await api.read("contacts", error.existing_id, _READ)
+            return await api.read("contacts", error.existing_id, READ)
         raise
 
 
 async def _complete(api: Api, row: Json, draft: ContactDraft) -> str:
     """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
-    properties = properties_of(row)
-    changes = {**_gaps(properties, draft), **_roll_ups(properties, draft)}
-    if changes:
+    if changes := changes_of(row, draft):
         await api.update("contacts", str(row["id"]), changes)
     return str(row["id"])
+
+
+def new_entry(draft: ContactDraft) -> Json:
+    """Of an upsert by our key, so that creating twice is creating once."""
+    key, value = (PHONE_KEY, draft.phone) if draft.phone else (PERSON_KEY, draft.person_id)
+    return {
+        "idProperty": key,
+        "id": value,
+        "properties": {**_gaps({}, draft), **_roll_ups({}, draft), key: value},
+        "objectWriteTraceId": draft.person_id,
+    }
+
+
+def changes_of(row: Json, draft: ContactDraft) -> dict[str, str]:
+    """What is missing or newer."""
+    properties = properties_of(row)
+    return {**_gaps(properties, draft), **_roll_ups(properties, draft)}
 
 
 def _gaps(properties: Mapping[str, str | None], draft: ContactDraft) -> dict[str, str]:

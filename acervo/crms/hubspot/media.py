@@ -17,9 +17,9 @@ from acervo.crms.contract import (
 from acervo.crms.fields import canonical, written
 from acervo.crms.hubspot import contacts
 from acervo.crms.hubspot.api import Api, Json
-from acervo.crms.hubspot.errors import read_item_error
 from acervo.crms.hubspot.records import Records, properties_of
 from acervo.crms.hubspot.schema import NAMES
+from acervo.crms.hubspot.traces import outcomes
 
 KEY = NAMES["media_id"]
 _ALL = tuple(NAMES.values())
@@ -30,7 +30,8 @@ LEFT_IN_HUBSPOT = (
 
 async def upsert(api: Api, records: Records, type_id: str, items: Sequence[MediaLink]) -> list[WriteResult]:
     async def write(batch: Sequence[MediaLink]) -> Mapping[str, Json | CrmError]:
-        return _by_trace(batch, await api.upsert(type_id, [_entry(item) for item in batch]))
+        answer = await api.upsert(type_id, [_entry(item) for item in batch])
+        return outcomes(map(_media_id, batch), answer, lambda row: str(properties_of(row).get(KEY)))
 
     distinct = list({item.media_id: item for item in items}.values())
     rows = await batches.send(distinct, _media_id, write)
@@ -73,20 +74,6 @@ def _entry(item: MediaLink) -> Json:
         "properties": {NAMES[name]: value for name, value in written(item).items()},
         "objectWriteTraceId": item.media_id,  # asks for 207 with an error per item instead of 400 for all
     }
-
-
-def _by_trace(batch: Sequence[MediaLink], answer: Json) -> dict[str, Json | CrmError]:
-    outcomes: dict[str, Json | CrmError] = {}
-    for row in answer.get("results", []):
-        outcomes[str(row.get("objectWriteTraceId") or properties_of(row).get(KEY))] = row
-    for error in answer.get("errors", []):
-        traces = error.get("context", {}).get("objectWriteTraceId") or [error.get("objectWriteTraceId")]
-        outcomes |= dict.fromkeys(map(str, traces), read_item_error(error))
-    for item in batch:
-        outcomes.setdefault(
-            item.media_id, CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "HubSpot's answer does not name this item")
-        )
-    return outcomes
 
 
 async def _tie(

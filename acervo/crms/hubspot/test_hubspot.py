@@ -92,6 +92,9 @@ class HubSpotWorld(World):
         path = "/batch/upsert" if self.account.has_custom_objects else "2026-03/notes"
         self.account.faults.add(Fault("timeout_after_commit", method="POST", path_has=path))
 
+    def lose_next_answer_about_people(self):
+        self.account.faults.add(Fault("timeout_after_commit", path_has="contacts/batch/upsert"))
+
     def revoke_after(self, writes):
         path = "/batch/upsert" if self.account.has_custom_objects else "2026-03/notes"
         self.account.faults.add(
@@ -103,6 +106,9 @@ class HubSpotWorld(World):
 
     def fields_made(self):
         return sum(map(len, self.account.properties.values())) + len(self.account.schemas)
+
+    def calls(self):
+        return sum(self.transport.exchanges.values())
 
     def limits(self):
         traffic = self.account.traffic

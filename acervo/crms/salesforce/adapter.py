@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httpx
 
+from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -15,17 +16,19 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    Effort,
     EraseResult,
     MediaLink,
     RecordRef,
     RecordState,
     RelatedRef,
     SchemaReport,
+    Wanted,
     WriteResult,
 )
 from acervo.crms.pace import Pace
-from acervo.crms.salesforce import contacts, media, related, schema
-from acervo.crms.salesforce.api import API_VERSION, Api
+from acervo.crms.salesforce import contacts, many_contacts, media, related, schema
+from acervo.crms.salesforce.api import API_VERSION, LANES, Api
 from acervo.crms.salesforce.places import CUSTOM_OBJECT, TASKS, Place
 from acervo.crms.salesforce.records import Records, record_id
 
@@ -59,6 +62,11 @@ class Salesforce:
         """Our allowance as Salesforce last told it: `daily_used` of `daily_max`."""
         return self._api.http.usage
 
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        per_minute = 60 * LANES[0][1] / LANES[0][2]
+        return Effort(per_minute, per_batch=5, per_stranger=1 / many_contacts.SEARCHED)
+
     async def check(self) -> AccountInfo:
         """Which organisation this is, so that nobody writes into the wrong one."""
         organisation = await schema.account(self._api)
@@ -90,6 +98,14 @@ class Salesforce:
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records, draft, known)
+
+    async def find_contacts_of(
+        self, phones: Sequence[str]
+    ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
+        return await many_contacts.find(self._api, self._records, phones)
+
+    async def upsert_contacts(self, wanted: Sequence[Wanted]) -> Mapping[str, RecordRef | CrmError]:
+        return await people.upsert(many_contacts.Many(self._api, self._records), wanted)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
         """Never raises for what Salesforce answers: what stopped everything is every item's error."""

@@ -33,6 +33,7 @@ BATCH = 100
 PARTS = 25
 """The most parts of a composite call; reading parts at most five."""
 QUERIES = 5
+FOUND = 100
 
 _USAGE = re.compile(r"\bapi-usage=(\d+)/(\d+)")
 
@@ -130,10 +131,11 @@ class Api:
         return _rows(await self._call("GET", f"{DATA}/tooling/query", params={"q": soql}), "records")
 
     async def search_phones(self, terms: str, object_name: str, fields: Sequence[str]) -> Sequence[Json]:
+        """The first hundred (`FOUND`)."""
         body = {
             "q": terms,
             "in": "PHONE",
-            "sobjects": [{"name": object_name, "fields": list(fields), "limit": 100}],
+            "sobjects": [{"name": object_name, "fields": list(fields), "limit": FOUND}],
         }
         answer = await self._call("POST", f"{DATA}/parameterizedSearch", json=body, effect="read")
         return _rows(answer, "searchRecords")
@@ -146,8 +148,13 @@ class Api:
             f"{DATA}/composite/sobjects/{object_name}/{key}",
             json={"allOrNone": False, "records": typed},
         )
-        rows = _list_of(answer, len(records))
-        return [row if row.get("success") else read_item_errors(row.get("errors")) for row in rows]
+        return _outcomes(answer, len(records))
+
+    async def update_many(self, object_name: str, records: Sequence[Json]) -> list[Json | CrmError]:
+        """By `id`, one outcome per record."""
+        typed = [{"attributes": {"type": object_name}, **record} for record in records]
+        body = {"allOrNone": False, "records": typed}
+        return _outcomes(await self._call("PATCH", f"{DATA}/composite/sobjects", json=body), len(records))
 
     async def update(self, object_name: str, record_id: str, values: Json) -> None:
         await self._call("PATCH", f"{DATA}/sobjects/{object_name}/{record_id}", json=values)
@@ -236,6 +243,12 @@ def _list_of(rows: Any, count: int) -> list[Json]:
     if not isinstance(rows, list) or len(rows) != count or not all(isinstance(row, dict) for row in rows):
         raise _odd()
     return rows
+
+
+def _outcomes(answer: Any, count: int) -> list[Json | CrmError]:
+    """Of a batch: what became of each record."""
+    rows = _list_of(answer, count)
+    return [row if row.get("success") else read_item_errors(row.get("errors")) for row in rows]
 
 
 def _odd() -> CrmError:

@@ -21,8 +21,8 @@ NAMELESS = "WhatsApp"
 """Salesforce makes no contact without a last name."""
 
 _TYPED = ("Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone")
-_READ = ("Id", "FirstName", "LastName", "MailingCountry", *_TYPED, *CONTACT_NAMES.values())
-_LIVES = ("IsDeleted", "MasterRecordId")
+READ = ("Id", "FirstName", "LastName", "MailingCountry", *_TYPED, *CONTACT_NAMES.values())
+LIVES = ("IsDeleted", "MasterRecordId")
 _FOLLOWED_MERGES = 5
 
 
@@ -30,10 +30,15 @@ async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]
     """Whoever carries our stamp, exactly and at once; otherwise whoever a search finds and libphonenumber confirms.
     The search index lags: a contact typed in just now may be missed."""
     if stamped := await _by_key(api, PHONE_KEY, forms(phone)):
-        return [_match(records, row, PHONE_KEY) for row in stamped]
-    hits = {str(row.get("Id")): row for terms in _terms(phone) for row in await _search(api, terms)}
-    verified = ((row, _field_holding(row, phone)) for row in hits.values())
-    return [_match(records, row, name) for row, name in verified if name]
+        return [match(records, row, PHONE_KEY) for row in stamped]
+    return await search(api, records, phone)
+
+
+async def search(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]:
+    """Whoever a search finds and libphonenumber confirms."""
+    hits = {str(row.get("Id")): row for terms in terms_of(phone) for row in await search_terms(api, terms)}
+    verified = ((row, field_holding(row, phone)) for row in hits.values())
+    return [match(records, row, name) for row, name in verified if name]
 
 
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
@@ -45,7 +50,7 @@ async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordR
             return records.ref("contact", await _create(api, draft))
         except CrmError as error:
             row = await _meant(api, error, draft)
-    if changes := {**_gaps(row, draft), **_roll_ups(row, draft)}:
+    if changes := changes_of(row, draft):
         await api.update("Contact", str(row["Id"]), changes)
     return records.ref("contact", str(row["Id"]))
 
@@ -58,7 +63,7 @@ async def survivors(api: Api, ids: Collection[str]) -> dict[str, str]:
         if not asked:
             break
         wanted = f"Id IN {listed(sorted(set(asked.values())))}"
-        (rows,) = await api.query(select(["Id", *_LIVES], "Contact", wanted))
+        (rows,) = await api.query(select(["Id", *LIVES], "Contact", wanted))
         there = {str(row["Id"]): row for row in rows}
         following: dict[str, str] = {}
         for first, now in asked.items():
@@ -74,7 +79,7 @@ async def survivors(api: Api, ids: Collection[str]) -> dict[str, str]:
 async def _live(api: Api, contact_id: str) -> Json:
     """The contact, or the one it was merged into. Raises NOT_FOUND for a deleted one."""
     for _step in range(_FOLLOWED_MERGES):
-        (rows,) = await api.query(select([*_READ, *_LIVES], "Contact", f"Id = {quoted(contact_id)}"))
+        (rows,) = await api.query(select([*READ, *LIVES], "Contact", f"Id = {quoted(contact_id)}"))
         row = rows[0] if rows else {}
         if row and not row.get("IsDeleted"):
             return row
@@ -85,38 +90,50 @@ async def _live(api: Api, contact_id: str) -> Json:
 
 
 async def _by_key(api: Api, key: str, values: Sequence[str]) -> Sequence[Json]:
-    (rows,) = await api.query(_live_where(f"{key} IN {listed(values)}"))
+    (rows,) = await api.query(live_where(f"{key} IN {listed(values)}"))
     return rows
 
 
-def _live_where(condition: str) -> str:
-    return select(_READ, "Contact", condition, "IsDeleted = false")
+def live_where(condition: str) -> str:
+    return select(READ, "Contact", condition, "IsDeleted = false")
 
 
 async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
     by_phone = f"{PHONE_KEY} IN {listed(forms(draft.phone) if draft.phone else ())}"
     by_person = f"{PERSON_KEY} = {quoted(draft.person_id)}"
     wanted = [by_phone, by_person] if draft.phone else [by_person]
-    found = await api.query(*map(_live_where, wanted))
+    found = await api.query(*map(live_where, wanted))
     return next((row for rows in found for row in rows), None)
 
 
 async def _create(api: Api, draft: ContactDraft) -> str:
     """By our key, so that creating twice is creating once."""
-    key, value = (PHONE_KEY, draft.phone) if draft.phone else (PERSON_KEY, draft.person_id)
+    (outcome,) = await api.upsert("Contact", key_of(draft), [new_record(draft)])
+    if isinstance(outcome, CrmError):
+        raise outcome
+    return str(outcome["id"])
+
+
+def key_of(draft: ContactDraft) -> str:
+    """The field a new contact is written by."""
+    return PHONE_KEY if draft.phone else PERSON_KEY
+
+
+def new_record(draft: ContactDraft) -> dict[str, object]:
     last_name = draft.last_name or draft.first_name or draft.phone or NAMELESS
     values = {
-        key: value,
+        key_of(draft): draft.phone or draft.person_id,
         "LastName": last_name,
         "FirstName": draft.first_name if draft.last_name else None,
         "MobilePhone": draft.phone,
         **_roll_ups({}, draft),
     }
-    record = {name: one for name, one in values.items() if one is not None}
-    (outcome,) = await api.upsert("Contact", key, [record])
-    if isinstance(outcome, CrmError):
-        raise outcome
-    return str(outcome["id"])
+    return {name: one for name, one in values.items() if one is not None}
+
+
+def changes_of(row: Json, draft: ContactDraft) -> dict[str, object]:
+    """What is missing or newer."""
+    return {**_gaps(row, draft), **_roll_ups(row, draft)}
 
 
 async def _meant(api: Api, error: CrmError, draft: ContactDraft) -> Json:
@@ -125,13 +142,13 @@ async def _meant(api: Api, error: CrmError, draft: ContactDraft) -> Json:
     if error.kind is not CrmErrorKind.CONFLICT or not error.existing_id:
         raise error
     row = await _live(api, error.existing_id)
-    is_theirs = draft.phone and (row.get(PHONE_KEY) in forms(draft.phone) or _field_holding(row, draft.phone))
+    is_theirs = draft.phone and (row.get(PHONE_KEY) in forms(draft.phone) or field_holding(row, draft.phone))
     if not is_theirs:
         raise error
     return row
 
 
-def _terms(phone: str) -> Sequence[str]:
+def terms_of(phone: str) -> Sequence[str]:
     """What is asked of the index of phone fields, digits only: with the country's code, without, and as dialled
     from another town. A search looks at the beginning of a number, not at its end."""
     country = str(phonenumbers.parse(phone).country_code)
@@ -144,15 +161,15 @@ def _terms(phone: str) -> Sequence[str]:
     return [" OR ".join(dict.fromkeys(every))] if SEARCH_JOINS_TERMS else list(dict.fromkeys(every))
 
 
-async def _search(api: Api, terms: str) -> Sequence[Json]:
-    return await api.search_phones(terms, "Contact", _READ)
+async def search_terms(api: Api, terms: str) -> Sequence[Json]:
+    return await api.search_phones(terms, "Contact", READ)
 
 
-def _field_holding(row: Json, phone: str) -> str | None:
+def field_holding(row: Json, phone: str) -> str | None:
     return next((name for name in _TYPED if is_same_line(row.get(name), phone)), None)
 
 
-def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
     name = " ".join(str(part) for part in (row.get("FirstName"), row.get("LastName")) if part)
     return ContactMatch(
         ref=records.ref("contact", str(row["Id"])),

@@ -106,6 +106,9 @@ class SalesforceWorld(World):
     def lose_next_answer(self):
         self.org.faults.add(Fault("timeout_after_commit", method="PATCH", path_has=WRITES + self.files))
 
+    def lose_next_answer_about_people(self):
+        self.org.faults.add(Fault("timeout_after_commit", method="PATCH", path_has=WRITES + "Contact/"))
+
     def revoke_after(self, writes):
         self.org.faults.add(
             Fault("status", 401, "PATCH", WRITES, times=10_000, after=writes, category="INVALID_SESSION_ID")
@@ -125,6 +128,9 @@ class SalesforceWorld(World):
 
     def fields_made(self):
         return sum(map(len, self.org.objects.values())) + len(self.org.live_of("PermissionSet"))
+
+    def calls(self):
+        return sum(self.transport.exchanges.values())
 
     def limits(self):
         traffic = self.org.traffic

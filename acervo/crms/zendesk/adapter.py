@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import httpx
 
+from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -16,17 +17,19 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    Effort,
     EraseResult,
     MediaLink,
     RecordRef,
     RecordState,
     RelatedRef,
     SchemaReport,
+    Wanted,
     WriteResult,
 )
 from acervo.crms.pace import Pace
-from acervo.crms.zendesk import access, contacts, media, notes, schema, tickets
-from acervo.crms.zendesk.api import ZENDESK_API_VERSION, Api
+from acervo.crms.zendesk import access, contacts, many_contacts, media, notes, schema, tickets
+from acervo.crms.zendesk.api import OUR_SHARE, SMALLEST_PLAN_PER_MINUTE, ZENDESK_API_VERSION, Api
 from acervo.crms.zendesk.records import Records
 
 _RELATES_TO = ("contact", "ticket")
@@ -58,6 +61,13 @@ class Zendesk:
         """Our allowance as Zendesk last told it: `minute_max`, `minute_left`."""
         return self._api.http.usage
 
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        per_minute = OUR_SHARE * float(options.get("per_minute") or SMALLEST_PLAN_PER_MINUTE)
+        if options.get("model") == "activity":  # files of a customer that come together share a comment
+            return Effort(per_minute, per_batch=8, per_person=4, per_stranger=1)
+        return Effort(per_minute, per_batch=12, per_stranger=1)
+
     async def check(self) -> AccountInfo:
         """Which account this is, so that nobody writes into the wrong one."""
         user = await self._api.me()
@@ -88,6 +98,14 @@ class Zendesk:
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records, draft, known)
+
+    async def find_contacts_of(
+        self, phones: Sequence[str]
+    ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
+        return await many_contacts.find(self._api, self._records, phones)
+
+    async def upsert_contacts(self, wanted: Sequence[Wanted]) -> Mapping[str, RecordRef | CrmError]:
+        return await people.upsert(many_contacts.Many(self._api, self._records), wanted)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
         """Never raises for what Zendesk answers: what stopped everything is every item's error."""

@@ -139,7 +139,10 @@ class Api:
 
     async def users_by_external_id(self, external_ids: Sequence[str]) -> list[Json]:
         """Exact and immediate, unlike search."""
-        return _rows("users", await self._get("/users/show_many", {"external_ids": ",".join(external_ids)}))
+        found: list[Json] = []
+        for chunk in chunks(external_ids, BATCH):
+            found += _rows("users", await self._get("/users/show_many", {"external_ids": ",".join(chunk)}))
+        return found
 
     async def search_users(self, query: str) -> list[Json]:
         """The first hundred. The index lags by some minutes."""
@@ -152,6 +155,18 @@ class Api:
 
     async def update_user(self, user_id: str, changes: Json) -> None:
         await self._call("PUT", f"/users/{user_id}", json={"user": changes})
+
+    async def start_creating_users(self, users: Sequence[Json]) -> Json:
+        """A job for at most a hundred, by external id. Safe to repeat."""
+        return await self._start("POST", "/users/create_or_update_many", users)
+
+    async def start_updating_users(self, users: Sequence[Json]) -> Json:
+        """A job for at most a hundred, by `id`."""
+        return await self._start("PUT", "/users/update_many", users)
+
+    async def _start(self, method: str, path: str, users: Sequence[Json]) -> Json:
+        answer = await self._call(method, path, json={"users": list(users)}, effect="repeatable")
+        return _having("id", _part("job_status", answer))
 
     # --- records of our object ---
 

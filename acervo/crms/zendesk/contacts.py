@@ -23,9 +23,9 @@ async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]
     """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and libphonenumber
     confirms. The index lags by minutes: what it says is read again from the users themselves."""
     keys = [PHONE_PREFIX + form for form in forms(phone)]
-    if stamped := [row for row in await api.users_by_external_id(keys) if _is_live(row)]:
-        return [_match(records, row, "external_id") for row in stamped]
-    return [_match(records, row, where) for row, where in await _verified(api, phone)]
+    if stamped := [row for row in await api.users_by_external_id(keys) if is_live(row)]:
+        return [match(records, row, "external_id") for row in stamped]
+    return [match(records, row, where) for row, where in await verified(api, phone)]
 
 
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
@@ -34,8 +34,8 @@ async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordR
     if known:
         row = await _living(api, known.record_id, draft.phone)
     else:
-        row = await _stamped(api, draft) or await _create(api, draft)
-    await _complete(api, row, draft)
+        row = await _stamped(api, draft) or await create(api, draft)
+    await complete(api, row, draft)
     return records.ref("contact", str(row["id"]))
 
 
@@ -52,7 +52,7 @@ async def _living(api: Api, user_id: str, phone: str | None) -> Json:
             raise
         gone, _ = await api.users([user_id], with_deleted=True)
         row = gone[0] if gone else {}
-    if _is_live(row):
+    if is_live(row):
         return row
     if phone := phone or _phone_of(row):
         heir = await _heir(api, phone)
@@ -65,24 +65,38 @@ async def _heir(api: Api, phone: str) -> Json | None:
     """Nothing in Zendesk says into whom a user was merged; but the number goes along, as a second one (Zendesk's
     table of merge results, 2026-11). Where several have it, nobody is guessed."""
     keys = [PHONE_PREFIX + form for form in forms(phone)]
-    rows = [row for row in await api.users_by_external_id(keys) if _is_live(row)]
-    rows = rows or [row for row, _ in await _verified(api, phone)]
+    rows = [row for row in await api.users_by_external_id(keys) if is_live(row)]
+    rows = rows or [row for row, _ in await verified(api, phone)]
     return rows[0] if len(rows) == 1 else None
 
 
-async def _verified(api: Api, phone: str) -> list[tuple[Json, str]]:
+async def verified(api: Api, phone: str) -> list[tuple[Json, str]]:
     """Users that really have this number, and where it stands."""
-    hits = [str(row["id"]) for row in await api.search_users(loose_search(phone))]
-    if not hits:
-        return []
-    rows, identities = await api.users(hits)
+    hits = await api.search_users(loose_search(phone))
+    return (await verified_among(api, hits, [phone])).get(phone, [])
+
+
+async def verified_among(
+    api: Api, hits: Sequence[Json], phones: Sequence[str]
+) -> dict[str, list[tuple[Json, str]]]:
+    """The same for several numbers at once, of what their searches found."""
+    ids = list(dict.fromkeys(str(row["id"]) for row in hits))
+    if not ids:
+        return {}
+    rows, identities = await api.users(ids)
     numbers: dict[str, list[str]] = {}
     for identity in identities:
         if identity.get("type") == "phone_number":
             numbers.setdefault(str(identity.get("user_id")), []).append(str(identity.get("value")))
-    customers = [row for row in rows if _is_live(row) and row.get("role") == "end-user"]
-    found = ((row, _where(row, numbers.get(str(row["id"]), ()), phone)) for row in customers)
-    return [(row, where) for row, where in found if where]
+    customers = [row for row in rows if is_live(row) and row.get("role") == "end-user"]
+    return {
+        phone: [
+            (row, where)
+            for row in customers
+            if (where := _where(row, numbers.get(str(row["id"]), ()), phone))
+        ]
+        for phone in phones
+    }
 
 
 def loose_search(phone: str) -> str:
@@ -102,43 +116,49 @@ def _where(row: Json, numbers: Sequence[str], phone: str) -> str | None:
     return "phone_number" if any(is_same_line(number, phone) for number in numbers) else None
 
 
-def _match(records: Records, row: Json, matched_on: str) -> ContactMatch:
+def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
     return ContactMatch(
         ref=records.ref("contact", str(row["id"])),
         name=row.get("name") or None,
         matched_on=matched_on,
-        is_stamped=bool(_fields(row).get(PHONE_FIELD)) or _key(row).startswith(PHONE_PREFIX),
+        is_stamped=bool(_fields(row).get(PHONE_FIELD)) or key_of(row).startswith(PHONE_PREFIX),
     )
 
 
 async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
     keys = [PHONE_PREFIX + form for form in forms(draft.phone)] if draft.phone else []
     rows = await api.users_by_external_id([*keys, PERSON_PREFIX + draft.person_id])
-    live = [row for row in rows if _is_live(row)]
-    return next((row for row in live if _key(row) in keys), live[0] if live else None)
+    live = [row for row in rows if is_live(row)]
+    return next((row for row in live if key_of(row) in keys), live[0] if live else None)
 
 
-async def _create(api: Api, draft: ContactDraft) -> Json:
-    """By our key, so that a lost answer makes no second user. No e-mail address: Zendesk has nothing to verify."""
-    return await api.create_or_update_user(
-        {
-            "role": "end-user",
-            "skip_verify_email": True,
-            "name": _name(draft) or _nameless(draft),
-            "external_id": _own_key(draft),
-            **({"phone": draft.phone} if draft.phone else {}),
-            "user_fields": {**_stamps({}, draft), **_roll_ups({}, draft)},
-        }
-    )
+async def create(api: Api, draft: ContactDraft) -> Json:
+    """By our key, so that a lost answer makes no second user."""
+    return await api.create_or_update_user(new_user(draft))
 
 
-async def _complete(api: Api, row: Json, draft: ContactDraft) -> None:
+def new_user(draft: ContactDraft) -> Json:
+    """No e-mail address: Zendesk has nothing to verify."""
+    return {
+        "role": "end-user",
+        "skip_verify_email": True,
+        "name": _name(draft) or nameless(draft),
+        "external_id": own_key(draft),
+        **({"phone": draft.phone} if draft.phone else {}),
+        "user_fields": {**_stamps({}, draft), **_roll_ups({}, draft)},
+    }
+
+
+def changes_of(row: Json, draft: ContactDraft) -> dict[str, Any]:
+    """What is missing or newer."""
+    fields = {**_stamps(_fields(row), draft), **_roll_ups(_fields(row), draft)}
+    return {**_gaps(row, draft), **({"user_fields": fields} if fields else {})}
+
+
+async def complete(api: Api, row: Json, draft: ContactDraft) -> None:
     """Writes what is missing or newer, in one call, or none when nothing is: Zendesk takes about five changes of
     a user a minute."""
-    changes = _gaps(row, draft)
-    fields = {**_stamps(_fields(row), draft), **_roll_ups(_fields(row), draft)}
-    if fields:
-        changes["user_fields"] = fields
+    changes = changes_of(row, draft)
     if not changes:
         return
     user_id = str(row["id"])
@@ -154,13 +174,13 @@ async def _complete(api: Api, row: Json, draft: ContactDraft) -> None:
 def _gaps(row: Json, draft: ContactDraft) -> dict[str, Any]:
     gaps: dict[str, Any] = {}
     name = _name(draft)
-    if name and row.get("name") in {None, "", _nameless(draft)}:
+    if name and row.get("name") in {None, "", nameless(draft)}:
         gaps["name"] = name
     if draft.phone and not row.get("phone"):
         gaps["phone"] = draft.phone
-    key = _key(row)
+    key = key_of(row)
     if not key or (key.startswith(PERSON_PREFIX) and draft.phone):
-        gaps["external_id"] = _own_key(draft)
+        gaps["external_id"] = own_key(draft)
     return gaps
 
 
@@ -179,7 +199,7 @@ def _roll_ups(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
     return {name: value for name, value in now.items() if value is not None and value != fields.get(name)}
 
 
-def _own_key(draft: ContactDraft) -> str:
+def own_key(draft: ContactDraft) -> str:
     return PHONE_PREFIX + draft.phone if draft.phone else PERSON_PREFIX + draft.person_id
 
 
@@ -187,22 +207,22 @@ def _name(draft: ContactDraft) -> str:
     return " ".join(part for part in (draft.first_name, draft.last_name) if part)
 
 
-def _nameless(draft: ContactDraft) -> str:
+def nameless(draft: ContactDraft) -> str:
     """A user must have a name. This one is ours to change once we know better."""
     return draft.phone or f"{_NAMELESS} {draft.person_id[-6:]}"
 
 
 def _phone_of(row: Json) -> str | None:
     """The number we stamped on somebody."""
-    stamped = str(_fields(row).get(PHONE_FIELD) or "") or _key(row).removeprefix(PHONE_PREFIX)
+    stamped = str(_fields(row).get(PHONE_FIELD) or "") or key_of(row).removeprefix(PHONE_PREFIX)
     return stamped if stamped.startswith("+") and stamped[1:].isdigit() else None
 
 
-def _is_live(row: Json) -> bool:
+def is_live(row: Json) -> bool:
     return bool(row.get("id")) and row.get("active", True) is not False
 
 
-def _key(row: Json) -> str:
+def key_of(row: Json) -> str:
     return str(row.get("external_id") or "")
 
 

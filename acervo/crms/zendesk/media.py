@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,25 +16,20 @@ from acervo.crms.contract import (
     WriteResult,
 )
 from acervo.crms.fields import MEDIA_FIELDS, canonical, written
-from acervo.crms.zendesk import contacts, tickets
+from acervo.crms.zendesk import contacts, jobs, tickets
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
 from acervo.crms.zendesk.schema import CONTACT, KEY, NAMES, RECEIVED_ON, TICKET, TITLE, option
 
-FEW = 3
-"""Up to so many are written one by one: a job costs a call to start it, one or more to ask, and one to read."""
-FIRST_LOOK_S, LONGEST_LOOK_S, JOB_PATIENCE_S = 1.0, 8.0, 45.0
-_AGAIN_S = 60.0
 MAX_TEXT = 30_000
 """What a `textarea` takes is not documented (2026-11); this much is safe."""
 ERASED = "—"
 _TYPES = {one.name: one.type for one in MEDIA_FIELDS}
-_FINISHED = frozenset({"completed", "failed", "killed"})
 
 
 async def upsert(api: Api, records: Records, items: Sequence[MediaLink]) -> list[WriteResult]:
     distinct = list({item.media_id: item for item in items}.values())
-    results = await (_write_job(api, records, distinct) if len(distinct) > FEW else _none())
+    results = await (_write_job(api, records, distinct) if len(distinct) > jobs.FEW else _none())
     for item in distinct:
         if item.media_id not in results:
             results[item.media_id] = await _write(api, records, item)
@@ -85,53 +80,19 @@ async def _write_job(api: Api, records: Records, items: Sequence[MediaLink]) -> 
     job's results is not written down well, so what they do not call a fault is believed when it is there."""
     try:
         job = await api.start_upserts([{KEY: item.media_id, **_record(item)} for item in items])
-        job = await _finished(api, job)
-        faulty = _faulty(job, items)
+        done = await jobs.finished(api, job, len(items))
+        faulty = {items[place].media_id for place in done.faulty}
         rows = await api.records("external_ids", [item.media_id for item in items])
     except CrmError as error:
         return {item.media_id: WriteResult(item.media_id, error=error) for item in items}
     there = {str(row.get(KEY)): row for row in rows}
-    is_over = str(job.get("status")) in _FINISHED
     results: dict[str, WriteResult] = {}
     for item in items:
-        if item.media_id in there and item.media_id not in faulty and is_over:
+        if item.media_id in there and item.media_id not in faulty and done.is_over:
             results[item.media_id] = _result(records, item, there[item.media_id])
-        elif not is_over:
-            slow = CrmError(
-                CrmErrorKind.UNAVAILABLE, "Zendesk has not finished the batch yet", retry_after_s=_AGAIN_S
-            )
-            results[item.media_id] = WriteResult(item.media_id, error=slow)
+        elif not done.is_over:
+            results[item.media_id] = WriteResult(item.media_id, error=jobs.still_running())
     return results
-
-
-async def _finished(api: Api, job: Json) -> Json:
-    """The job when it is over, or as it is when our patience is."""
-    until = api.now() + JOB_PATIENCE_S
-    wait_s = FIRST_LOOK_S
-    while str(job.get("status")) not in _FINISHED and api.now() + wait_s < until:
-        await api.rest(wait_s)
-        wait_s = min(wait_s * 2, LONGEST_LOOK_S)
-        job = await api.job(str(job["id"]))
-    return job
-
-
-def _faulty(job: Json, items: Sequence[MediaLink]) -> Collection[str]:
-    if job.get("status") in {"failed", "killed"}:
-        return {item.media_id for item in items}
-    faulty: set[str] = set()
-    results = job.get("results")
-    for place, result in enumerate(results if isinstance(results, list) else ()):
-        if not isinstance(result, dict) or not _is_fault(result):
-            continue
-        index = result.get("index", place)
-        if isinstance(index, int) and 0 <= index < len(items):
-            faulty.add(items[index].media_id)
-    return faulty
-
-
-def _is_fault(result: Mapping[str, Any]) -> bool:
-    says_so = bool(result.get("error") or result.get("errors")) or result.get("success") is False
-    return says_so or str(result.get("status", "")).lower() in {"error", "failed"}
 
 
 async def _write(api: Api, records: Records, item: MediaLink) -> WriteResult:

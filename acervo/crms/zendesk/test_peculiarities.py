@@ -11,7 +11,7 @@ import pytest
 from acervo.crms.conformance import PHONE, SECOND_PHONE, SECRET_TEXT, a_draft, an_item
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind, RecordRef
 from acervo.crms.fields import drifted
-from acervo.crms.zendesk import access, contacts, media, tickets
+from acervo.crms.zendesk import access, contacts, jobs, tickets
 from acervo.crms.zendesk.adapter import Zendesk
 from acervo.crms.zendesk.api import lanes
 from acervo.crms.zendesk.errors import read_error, read_error_of_fixed_token
@@ -479,7 +479,7 @@ async def test_a_job_that_takes_too_long_is_asked_for_again_and_doubles_nothing(
     items = [an_item() for _ in range(5)]
     before = world.time.now()
     results = await connector.upsert_media(items)
-    assert world.time.now() - before <= media.JOB_PATIENCE_S
+    assert world.time.now() - before <= jobs.PATIENCE_S
     assert {result.error.kind for result in results} == {CrmErrorKind.UNAVAILABLE}
     world.account.objects.job_s = 1.0
     assert not any(result.error for result in await connector.upsert_media(items))
@@ -501,8 +501,7 @@ async def test_a_job_of_which_everything_failed_is_written_one_by_one(world):
     world.account.objects.jobs_at_once = 0
     (first, *_) = await connector.upsert_media([an_item() for _ in range(5)])
     assert first.error.kind is CrmErrorKind.RATE_LIMITED
-    faulty = media._faulty({"status": "failed", "results": None}, [item := an_item()])
-    assert faulty == {item.media_id}
+    assert jobs.faulty({"status": "failed", "results": None}, 2) == {0, 1}
 
 
 async def test_a_record_whose_key_somebody_emptied_is_found_by_its_id(world):

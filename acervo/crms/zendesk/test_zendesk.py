@@ -133,6 +133,9 @@ class ZendeskWorld(World):
         method, path = ("PATCH", "/records") if is_object else ("POST", "/api/v2/tickets")
         self.account.faults.add(Fault("timeout_after_commit", method=method, path_has=path))
 
+    def lose_next_answer_about_people(self):
+        self.account.faults.add(Fault("timeout_after_commit", path_has="/users/create_or_update_many"))
+
     def revoke_after(self, writes):
         path = "/records" if self.account.objects.limit else "/api/v2/tickets"
         self.account.faults.add(
@@ -159,6 +162,9 @@ class ZendeskWorld(World):
         return (
             len(self.account.people.fields) + len(objects) + sum(len(one.fields) for one in objects.values())
         )
+
+    def calls(self):
+        return sum(self.transport.exchanges.values())
 
     def limits(self):
         windows = {"minute": self.account.minute, "ticket updates": self.account.ticket_updates}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import httpx
 
+from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -16,17 +17,19 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    Effort,
     EraseResult,
     MediaLink,
     RecordRef,
     RecordState,
     RelatedRef,
     SchemaReport,
+    Wanted,
     WriteResult,
 )
 from acervo.crms.pace import Pace
-from acervo.crms.zoho import contacts, media, notes, related, schema
-from acervo.crms.zoho.api import API_VERSION, Api
+from acervo.crms.zoho import contacts, many_contacts, media, notes, related, schema
+from acervo.crms.zoho.api import API_VERSION, LANES, Api
 from acervo.crms.zoho.centres import centre_of
 from acervo.crms.zoho.names import LOOKUPS, Names
 
@@ -59,6 +62,13 @@ class Zoho:
     def usage(self) -> Mapping[str, int]:
         """`credits_left`, once Zoho tells it: when half of a day's credits are used."""
         return self._api.http.usage
+
+    @classmethod
+    def effort(cls, options: Mapping[str, Any]) -> Effort:
+        per_minute = 60 * LANES[0][1] / LANES[0][2]
+        if options.get("model") == "activity":  # a contact's notes are listed before new ones are made
+            return Effort(per_minute, per_batch=6, per_person=3, per_stranger=3)
+        return Effort(per_minute, per_batch=7, per_stranger=3)
 
     async def check(self) -> AccountInfo:
         """Which organisation this is, so that nobody writes into the wrong one."""
@@ -96,6 +106,14 @@ class Zoho:
 
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._names, draft, known, self._moved)
+
+    async def find_contacts_of(
+        self, phones: Sequence[str]
+    ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
+        return await many_contacts.find(self._api, self._names, phones)
+
+    async def upsert_contacts(self, wanted: Sequence[Wanted]) -> Mapping[str, RecordRef | CrmError]:
+        return await people.upsert(many_contacts.Many(self._api, self._names, self._moved), wanted)
 
     async def upsert_media(self, items: Sequence[MediaLink]) -> Sequence[WriteResult]:
         """Never raises for what Zoho answers: what stopped everything is every item's error."""

@@ -16,7 +16,7 @@ TYPED = ("Mobile", "Phone", "Home_Phone", "Other_Phone")
 """Where people type the person's own number. `Asst_Phone` is somebody else's."""
 PARTIAL_DIGITS = 8
 """The end of a number that its ninth digit, area code and country code do not change."""
-_NAMES = ("First_Name", "Last_Name")
+NAMES = ("First_Name", "Last_Name")
 LAST_NAME = "WhatsApp"
 """Zoho demands a last name; this stands in where we know neither name nor number."""
 
@@ -25,16 +25,22 @@ async def find(api: Api, names: Names, phone: str) -> Sequence[ContactMatch]:
     """Whoever carries our stamp, exactly and at once; otherwise whoever a loose search finds and libphonenumber
     confirms. Zoho's index lags: a contact typed in just now may be missed."""
     key = names.contact["phone_e164"]
-    if stamped := await api.by_key(CONTACTS, key, forms(phone), (*_NAMES, *TYPED)):
-        return [_match(names, row, key) for row in stamped]
+    if stamped := await api.by_key(CONTACTS, key, forms(phone), (*NAMES, *TYPED)):
+        return [match(names, row, key) for row in stamped]
+    return await search(api, names, phone)
+
+
+async def search(api: Api, names: Names, phone: str) -> Sequence[ContactMatch]:
+    """Whoever a loose search finds and libphonenumber confirms."""
+    key = names.contact["phone_e164"]
     hits: dict[str, Json] = {}
     for wanted in _loose(phone):
-        rows = await api.search_phone(CONTACTS, wanted, (*_NAMES, *TYPED, key))
+        rows = await api.search_phone(CONTACTS, wanted, (*NAMES, *TYPED, key))
         hits |= {str(row["id"]): row for row in rows}
         if rows and len(wanted) == PARTIAL_DIGITS:
             break  # so Zoho does find numbers by a part of them, however they are written: these are all
-    verified = ((row, _field_holding(row, phone)) for row in hits.values())
-    return [_match(names, row, name) for row, name in verified if name]
+    verified = ((row, field_holding(row, phone)) for row in hits.values())
+    return [match(names, row, name) for row, name in verified if name]
 
 
 async def upsert(
@@ -58,23 +64,23 @@ def _loose(phone: str) -> Iterator[str]:
     yield from dict.fromkeys((local[-PARTIAL_DIGITS:], local, phone))
 
 
-def _field_holding(row: Json, phone: str) -> str | None:
-    return next((name for name in TYPED if is_same_line(_text(row, name), phone)), None)
+def field_holding(row: Json, phone: str) -> str | None:
+    return next((name for name in TYPED if is_same_line(text(row, name), phone)), None)
 
 
-def _match(names: Names, row: Json, matched_on: str) -> ContactMatch:
+def match(names: Names, row: Json, matched_on: str) -> ContactMatch:
     key = names.contact["phone_e164"]
-    name = " ".join(part for part in (_text(row, one) for one in _NAMES) if part)
+    name = " ".join(part for part in (text(row, one) for one in NAMES) if part)
     return ContactMatch(
         ref=names.ref("contact", str(row["id"])),
         name=name or None,
         matched_on=matched_on,
-        is_stamped=matched_on == key or bool(_text(row, key)),
+        is_stamped=matched_on == key or bool(text(row, key)),
     )
 
 
 async def _known(api: Api, names: Names, draft: ContactDraft, record_id: str) -> Json:
-    rows = await api.read(CONTACTS, [record_id], _read(names))
+    rows = await api.read(CONTACTS, [record_id], columns(names))
     row = rows[0] if rows else await _stamped(api, names, draft)
     if row is None:
         raise CrmError(CrmErrorKind.NOT_FOUND, "the contact does not exist in Zoho (any more)")
@@ -87,47 +93,59 @@ async def _stamped(api: Api, names: Names, draft: ContactDraft) -> Json | None:
     keys: dict[str, Sequence[str]] = {person: (draft.person_id,)}
     if draft.phone:
         keys[phone] = forms(draft.phone)
-    rows = await api.by_any_key(CONTACTS, keys, _read(names))
-    return min(rows, key=lambda row: _text(row, phone) not in keys.get(phone, ()), default=None)
+    rows = await api.by_any_key(CONTACTS, keys, columns(names))
+    return min(rows, key=lambda row: text(row, phone) not in keys.get(phone, ()), default=None)
 
 
 async def _create(api: Api, names: Names, draft: ContactDraft) -> Json:
     """By upsert, so that an answer that never came does not make two of them."""
-    name, value = ("phone_e164", draft.phone) if draft.phone else ("person_id", draft.person_id)
-    given = [part for part in (draft.first_name, draft.last_name) if part]
-    row = {
-        "Last_Name": given[-1] if given else draft.phone or LAST_NAME,
-        **({"First_Name": given[0]} if len(given) > 1 else {}),
-        **({"Mobile": draft.phone} if draft.phone else {}),
-        **_roll_ups(names, {}, draft),
-        names.contact[name]: value,
-    }
+    row = new_row(names, draft)
     try:
-        details = done(await api.upsert(CONTACTS, names.contact[name], [row]))
+        details = done(await api.upsert(CONTACTS, key_of(names, draft), [row]))
     except CrmError as error:
         if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
-            rows = await api.read(CONTACTS, [error.existing_id], _read(names))
+            rows = await api.read(CONTACTS, [error.existing_id], columns(names))
             if rows:
                 return rows[0]
         raise
     return {**row, "id": str(details["id"])}
 
 
+def key_of(names: Names, draft: ContactDraft) -> str:
+    """The unique field a new contact is written by."""
+    return names.contact["phone_e164" if draft.phone else "person_id"]
+
+
+def new_row(names: Names, draft: ContactDraft) -> dict[str, Any]:
+    given = [part for part in (draft.first_name, draft.last_name) if part]
+    return {
+        "Last_Name": given[-1] if given else draft.phone or LAST_NAME,
+        **({"First_Name": given[0]} if len(given) > 1 else {}),
+        **({"Mobile": draft.phone} if draft.phone else {}),
+        **_roll_ups(names, {}, draft),
+        key_of(names, draft): draft.phone or draft.person_id,
+    }
+
+
+def changes_of(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
+    """What is missing or newer."""
+    return {**_gaps(names, row, draft), **_roll_ups(names, row, draft)}
+
+
 async def _complete(api: Api, names: Names, row: Json, draft: ContactDraft) -> str:
     """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
-    changes = {**_gaps(names, row, draft), **_roll_ups(names, row, draft)}
-    if changes:
+    if changes := changes_of(names, row, draft):
         done(await api.update(CONTACTS, [{"id": str(row["id"]), **changes}]))
     return str(row["id"])
 
 
 def _gaps(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
     gaps: dict[str, str | None] = {}
-    if not any(_text(row, name) for name in TYPED):
+    if not any(text(row, name) for name in TYPED):
         gaps["Mobile"] = draft.phone
-    if not _text(row, names.contact["phone_e164"]):
+    if not text(row, names.contact["phone_e164"]):
         gaps[names.contact["phone_e164"]] = draft.phone
-    if not draft.phone and not _text(row, names.contact["person_id"]):
+    if not draft.phone and not text(row, names.contact["person_id"]):
         gaps[names.contact["person_id"]] = draft.person_id
     return {name: value for name, value in gaps.items() if value}
 
@@ -154,10 +172,11 @@ def _is_same(stored: Any, value: Any) -> bool:
         return str(stored) == str(value)
 
 
-def _read(names: Names) -> tuple[str, ...]:
-    return (*_NAMES, *TYPED, *names.contact.values())
+def columns(names: Names) -> tuple[str, ...]:
+    """What is read of a contact to complete it."""
+    return (*NAMES, *TYPED, *names.contact.values())
 
 
-def _text(row: Json, name: str) -> str:
+def text(row: Json, name: str) -> str:
     value = row.get(name)
     return value if isinstance(value, str) else ""

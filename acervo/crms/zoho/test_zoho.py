@@ -104,6 +104,9 @@ class ZohoWorld(World):
     def lose_next_answer(self):
         self.account.faults.add(Fault("timeout_after_commit", method="POST", path_has=self._written))
 
+    def lose_next_answer_about_people(self):
+        self.account.faults.add(Fault("timeout_after_commit", path_has="/Contacts/upsert"))
+
     def revoke_after(self, writes):
         """Somebody takes our grant away: neither token is accepted any more."""
         self.account.faults.add(
@@ -117,6 +120,9 @@ class ZohoWorld(World):
 
     def fields_made(self):
         return sum(1 + len(module.fields) for module in self.account.modules.values())
+
+    def calls(self):
+        return sum(self.transport.exchanges.values())
 
     def limits(self):
         traffic = self.account.traffic
