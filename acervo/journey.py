@@ -551,6 +551,8 @@ def link_person(connection: Connection, person: Person, ref: RecordRef, by: str)
         link = outbox.link_person(connection, person, ref, by=by)
         start_deliveries()
     return link
+
+
 def look_at_backfill(connection: Connection, query: str) -> Estimate:
     """What it would be to write all files that a query names (empty: every file) to a CRM. Raises UnknownWord."""
     return backfilling.look(connection, address.settled(query), address.found_in)

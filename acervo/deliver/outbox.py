@@ -132,7 +132,7 @@ def link_person(connection: Connection, person: Person, ref: RecordRef, *, by: s
     """Somebody who knows says which contact a person is, whatever was found before. What waited for an answer is due, and
     what was delivered follows to the new contact. Raises Refused where the contact is somebody else's already."""
     with transaction.atomic():
-        if records.belongs_to_another(connection.pk, ref, person.pk):
+        if records.owners(connection.pk, [ref]).get(ref.record_id, person.pk) != person.pk:
             raise Refused("This contact belongs to another person already.", code="record_of_another")
         records.remember_contacts(connection, [(person.pk, ref, records.CHOSEN)], by=by, at=clock.now())
         promised = Delivery.objects.filter(connection=connection, media__person=person)

@@ -9,7 +9,7 @@ import acervo.base.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("acervo", "0009_setups"),
+        ("acervo", "0012_subscriptions"),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('acervo', '0010_api_tokens'),
+        ('acervo', '0011_api_tokens'),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('acervo', '0009_setups'),
+        ('acervo', '0010_message_same_as'),
     ]
 
     operations = [
