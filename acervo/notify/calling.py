@@ -19,7 +19,7 @@ from acervo.base.http import USER_AGENT, ForbiddenAddress
 from acervo.keep import credentials
 from acervo.models import EventDelivery, EventTry
 from acervo.notify import payloads, promises, signing
-from acervo.notify.promises import GONE, RATE_LIMITED, Answer, Settled
+from acervo.notify.promises import GONE, LONGEST_REST_S, RATE_LIMITED, Answer, Settled
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _judged(status: int) -> str:
 def _asked_pause(response: httpx.Response) -> float | None:
     """Retry-After in seconds; a date is not worth the trouble, our own patience does as well."""
     wish = response.headers.get("retry-after", "")
-    return float(wish) if wish.isascii() and wish.isdigit() and len(wish) < 9 else None
+    return min(float(wish), LONGEST_REST_S) if wish.isascii() and wish.isdigit() and len(wish) < 9 else None
 
 
 def _trouble(error: Exception) -> str:

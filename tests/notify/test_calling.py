@@ -234,6 +234,17 @@ def test_what_is_not_taken_says_why_and_is_tried_again(
     assert len(set(subscriber.message_ids)) == 1, "the same id, so that whoever took it knows it again"
 
 
+def test_nobody_gets_a_pause_of_years(subscribe, happen, notify, subscriber, kept_file, hand):
+    subscription = subscribe("media.ready")
+    subscriber.answer = lambda request: httpx.Response(503, headers={"Retry-After": "99999999"})
+    happen(kept_file())
+    notify()
+    hand.move(seconds=promises.LONGEST_REST_S + 1)
+    subscriber.answer = lambda request: httpx.Response(200)
+    notify()
+    assert settled(subscription) == {"told": 1}
+
+
 def test_an_address_that_asks_for_a_pause_gets_it(subscribe, happen, notify, subscriber, kept_file, hand):
     subscription, media = subscribe("media.ready"), kept_file()
     subscriber.answer = lambda request: httpx.Response(429, headers={"Retry-After": "900"})
