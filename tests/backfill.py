@@ -227,9 +227,9 @@ def _die(home: House, written: int) -> None:
     # That leases end by themselves, and the jobs of the dead are found, is another test's business.
     home.ask("UPDATE acervo_delivery SET claimed_until = now() WHERE claimed_until > now()")
     home.ask(
-        "SELECT procrastinate_retry_job_v1(id, now(), NULL, NULL, NULL) FROM procrastinate_jobs dead "
+        "SELECT procrastinate_retry_job_v1(max(id), now(), NULL, NULL, NULL) FROM procrastinate_jobs dead "
         "WHERE status = 'doing' AND task_name = 'acervo:deliver' AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs twin "
-        "WHERE twin.status = 'todo' AND twin.queueing_lock = dead.queueing_lock)"
+        "WHERE twin.status = 'todo' AND twin.queueing_lock = dead.queueing_lock) GROUP BY queueing_lock"
     )
 
 

@@ -12,10 +12,11 @@ from django.core.management.base import CommandError
 
 from acervo.base import clock
 from acervo.base.http import crm_client
-from acervo.deliver import attach
+from acervo.deliver import attach, backfill
 from acervo.deliver.results import Outcome
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Delivery, MediaFile, Workspace
+from acervo.organise import address
 from tests.management.test_commands import run, run_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +63,7 @@ def test_a_grant_code_connects_and_the_files_of_the_last_days_follow(
     assert REFRESH not in str(made)
     assert not AuditEntry.objects.filter(details__icontains="1000.").exists()
 
+    assert backfill.go_on(connection.pk, chosen_by=address.found_in) == 1
     assert asyncio.run(deliver(connection)).delivered == 1
     assert Delivery.objects.get(connection=connection).delivered_at
     connection.refresh_from_db()
