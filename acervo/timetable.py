@@ -25,7 +25,7 @@ from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import outbox
 from acervo.fetch import forgotten as copies_there
-from acervo.govern import connections, erasure, liveness, probes, subscriptions
+from acervo.govern import connections, embeds, erasure, liveness, probes, subscriptions
 from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, MediaFile, Remake
 from acervo.notify import promises
@@ -135,6 +135,13 @@ async def erase_ended_secrets(timestamp: int) -> None:
     """Secrets that were replaced, and whose time beside the new ones is over."""
     await in_thread(connections.erase_ended)
     await in_thread(subscriptions.erase_ended)
+
+
+@clockwork.periodic(cron="43 3 * * *")
+@clockwork.task(name="forget_ended_embeds", queue="tick", queueing_lock="forget_ended_embeds")
+async def forget_ended_embeds(timestamp: int) -> None:
+    """Panels that were closed long ago: what was done in them stands in the audit."""
+    await in_thread(embeds.forget_ended)
 
 
 @clockwork.periodic(cron="* * * * * */20")

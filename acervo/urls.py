@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from acervo.api import reference
 from acervo.api.main import DOORS as API
+from acervo.embed import entries, panel
 from acervo.web import (
     addresses,
     answer_settings,
@@ -17,6 +18,7 @@ from acervo.web import (
     connections,
     contacts,
     custody,
+    embeds,
     file_page,
     file_tags,
     health,
@@ -95,6 +97,24 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "integrations/new/whatsapp/<ulid:setup>/links/<ulid:link>/revoke", setups.revoke, name="setup_revoke"
     ),
     path("step/<str:token>", setup_links.step, name="setup_step"),
+    path("integrations/<ulid:connection>/panel", embeds.panel, name="embed_settings"),
+    path("integrations/<ulid:connection>/panel/on", embeds.turn_on, name="embed_on"),
+    path("integrations/<ulid:connection>/panel/off", embeds.turn_off, name="embed_turn_off"),
+    path("integrations/<ulid:connection>/panel/keys", embeds.make_key, name="embed_make_key"),
+    path(
+        "integrations/<ulid:connection>/panel/keys/<ulid:key>/revoke",
+        embeds.revoke_key,
+        name="embed_revoke_key",
+    ),
+    path("embed/<ulid:connection>/page", entries.signed_page, name="embed_page"),
+    path("embed/<ulid:connection>/fetch", entries.signed_fetch, name="embed_fetch"),
+    path("embed/<ulid:connection>/link", entries.link, name="embed_link"),
+    path("embed/open/<str:code>", entries.open_link, name="embed_open"),
+    path("embed/files", panel.files, name="embed_files"),
+    path("embed/files/<ulid:file>/playback", panel.playback, name="embed_playback"),
+    path("embed/files/<ulid:file>/transcript", panel.transcript, name="embed_transcript"),
+    path("embed/files/<ulid:file>/retry", panel.retry, name="embed_retry"),
+    path("embed/renew", panel.renew, name="embed_renew"),
     path("me", preferences.me, name="me"),
     path("settings/media", media_settings.media, name="settings_media"),
     path("settings/media/reset", media_settings.reset, name="reset_media_rules"),

@@ -17,6 +17,7 @@ from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.base.http import is_allowed_private, is_public_address
 from acervo.fetch import forgotten
+from acervo.govern import embeds
 from acervo.keep import credentials
 from acervo.models import (
     AuditEntry,
@@ -225,6 +226,7 @@ def remove(connection: Connection, by: str) -> None:
         setups = Setup.objects.unfinished().filter(connection=connection)
         dropped = [Deed("setup.dropped", "setup", pk) for pk in setups.values_list("pk", flat=True)]
         setups.update(dropped_at=at, dropped_by=by, changed_at=at)
+        embeds.close(connection, at, by)
         removed = Deed(
             "connection.removed",
             "connection",

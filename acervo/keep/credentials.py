@@ -17,7 +17,7 @@ from acervo.base import clock, sealed
 from acervo.base.database import alone, in_thread
 from acervo.crms.contract import Connector, CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.tokens import AskForToken, KeptToken
-from acervo.models import Connection, Setup, Subscription, Transcriber
+from acervo.models import Connection, Embed, Setup, Subscription, Transcriber
 from acervo.providers.contract import Credentials, Provider
 from acervo.transcribers.contract import Engine, EngineSettings, Surroundings
 
@@ -155,6 +155,19 @@ def open_engine_secrets(transcriber: Transcriber) -> dict[str, str]:
     return opened
 
 
+def seal_embed_secret(connection_id: UUID, secret: str) -> bytes:
+    """Bound to the panel of the connection, as above to the connection."""
+    return sealed.seal(_master_key(), secret.encode(), _embed_bond(connection_id))
+
+
+def open_embed_secret(embed: Embed) -> str:
+    """Empty where there is none. Raises `sealed.SealedElsewhere`, as above."""
+    if embed.sealed_secret is None:
+        return ""
+    bond = _embed_bond(embed.connection_id)
+    return sealed.unseal(_master_key(), bytes(embed.sealed_secret), bond).decode()
+
+
 def engine(transcriber: Transcriber, surroundings: Surroundings) -> Engine:
     """The engine a workspace lets listen."""
     settings = EngineSettings(
@@ -221,6 +234,10 @@ def _bond(connection_id: UUID) -> bytes:
 
 def _setup_bond(setup_id: UUID) -> bytes:
     return f"setup/{setup_id}".encode()
+
+
+def _embed_bond(connection_id: UUID) -> bytes:
+    return f"embed/{connection_id}".encode()
 
 
 def _engine_bond(workspace_id: UUID) -> bytes:

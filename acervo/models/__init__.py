@@ -9,6 +9,7 @@ from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
 from acervo.models.consent import ConsentAnswer
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
+from acervo.models.embed import Embed, EmbedAgent, EmbedKey, EmbedSession, ShownTo
 from acervo.models.media import Kind, MediaFile
 from acervo.models.media_policy import MadeAt, MediaPolicy, SizeLimit, When
 from acervo.models.member import Ability, Limit, Member, Role, Team
@@ -52,6 +53,10 @@ __all__ = [
     "Detail",
     "Direction",
     "EarlyStatus",
+    "Embed",
+    "EmbedAgent",
+    "EmbedKey",
+    "EmbedSession",
     "Event",
     "EventDelivery",
     "EventKind",
@@ -86,6 +91,7 @@ __all__ = [
     "Setup",
     "SetupLink",
     "Severity",
+    "ShownTo",
     "SizeLimit",
     "Step",
     "Subscription",

@@ -19,14 +19,14 @@ from acervo.base.errors import AcervoError, Gone, TryLater
 from acervo.keep import vault
 from acervo.models import Member
 from acervo.play import first_play, links, ranges
+from acervo.play.holder import Holder
 from acervo.play.noted import note
-from acervo.play.playable import PICTURES, Captions, Found, Held, Playable, Unmade, find
+from acervo.play.playable import KEY, PICTURES, Captions, Found, Held, Playable, Unmade, find
 from acervo.play.session import member_of
 from acervo.prepare import transcripts
 
 log = logging.getLogger(__name__)
 
-KEY: Final = "key"
 LANGUAGE_COOKIE: Final = "acervo_language"
 """Where the pages keep the choice of somebody who has not signed in."""
 LOCKED: Final = 423
@@ -34,26 +34,27 @@ LOCKED: Final = 423
 
 async def play(request: Request) -> Response:
     """GET and HEAD. Whatever the member may not see is a 404, exactly like what does not exist."""
-    member = await _asking(request)
-    found = await _found(request, member) if member else None
+    holder = await _asking(request)
+    found = await _found(request, holder.member) if holder else None
     # People read refusals in their own language, here as everywhere.
-    with translation.override(_language(request, member)):
-        if member is None or found is None:
+    with translation.override(_language(request, holder)):
+        if holder is None or found is None:
             return _refusal(404, _("This file does not exist, or is not yours to see."))
         if isinstance(found, Held):
             return _held(found)
         if isinstance(found, Unmade):
             return _not_yet()
         if isinstance(found, Captions):
-            return await _captions(request, member, found)
-        return await _play(request, member, found)
+            return await _captions(request, holder, found)
+        return await _play(request, holder, found)
 
 
-async def _asking(request: Request) -> Member | None:
+async def _asking(request: Request) -> Holder | None:
     """Whoever holds the key in the address, if there is one; else whoever is signed in."""
     key = request.query_params.get(KEY)
     if key is None:
-        return await member_of(request)
+        member = await member_of(request)
+        return Holder.of(member) if member else None
     return await in_thread(links.read, key, request.path_params["slug"], request.path_params["what"])
 
 
@@ -67,7 +68,7 @@ async def _found(request: Request, member: Member) -> Found | None:
     return found
 
 
-async def _play(request: Request, member: Member, found: Playable) -> Response:
+async def _play(request: Request, holder: Holder, found: Playable) -> Response:
     """Conditions in the order of RFC 9110, 13.2.2. Range is for GET alone (14.2): HEAD tells of the whole."""
     download = request.query_params.get("download") == "1"
     headers = found.headers(download=download)
@@ -82,7 +83,7 @@ async def _play(request: Request, member: Member, found: Playable) -> Response:
     except ranges.NotSatisfiable:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{found.size_bytes}"})
     if found.what not in PICTURES:
-        await note(member, found.media, _deed(found, download=download), found.what)
+        await note(holder, found.media, _deed(found, download=download), found.what)
     return await _answer(found, span, headers)
 
 
@@ -121,14 +122,14 @@ async def _all(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]
         yield piece
 
 
-async def _captions(request: Request, member: Member, found: Captions) -> Response:
+async def _captions(request: Request, holder: Holder, found: Captions) -> Response:
     text = await in_thread(transcripts.captions, found.media.pk)
     if text is None:
         return _refusal(404, _("Nothing said in this file has been written down yet."))
     download = request.query_params.get("download") == "1"
     if request.method == "GET":
         action = "file.downloaded" if download else "file.opened"
-        await note(member, found.media, action, request.path_params["what"])
+        await note(holder, found.media, action, request.path_params["what"])
     return Response(text, headers=found.headers(download=download))
 
 
@@ -165,6 +166,6 @@ def _refusal(status: int, sentence: Promise, headers: dict[str, str] | None = No
     )
 
 
-def _language(request: Request, member: Member | None) -> str:
-    chosen = member.language if member else request.cookies.get(LANGUAGE_COOKIE, "")
+def _language(request: Request, holder: Holder | None) -> str:
+    chosen = holder.member.language if holder else request.cookies.get(LANGUAGE_COOKIE, "")
     return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

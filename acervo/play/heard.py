@@ -16,15 +16,17 @@ from starlette.responses import Response
 
 from acervo.base import filetypes, ids
 from acervo.base.database import in_thread
-from acervo.models import AuditEntry, Deed, MediaFile, Member, RenditionKind, by_member
-from acervo.play.playable import ORIGINAL
+from acervo.models import AuditEntry, Deed, MediaFile, RenditionKind
+from acervo.play import links
+from acervo.play.holder import Holder
+from acervo.play.playable import KEY, ORIGINAL
 from acervo.play.session import member_of
 
 MAX_BODY_BYTES: Final = 1024
 LONGEST_S: Final = 86_400.0
 """Of a file whose length nobody knows."""
 MOST_A_MINUTE: Final = 60
-"""Of one member: more than a person can begin and leave, and too little to flood the audit."""
+"""Of one holder: more than a person can begin and leave, and too little to flood the audit."""
 HEARD_AS: Final = frozenset({ORIGINAL, RenditionKind.MP3, RenditionKind.MP4})
 _LISTENING: Final = re.compile(r"[0-9A-Za-z-]{8,40}")
 _MOST_REMEMBERED: Final = 4096
@@ -71,8 +73,9 @@ async def heard(request: Request) -> Response:
     """POST, from the player of our own pages alone. The same listening told twice is written once."""
     if not _is_from_our_pages(request):
         return _answer(403)
-    member = await member_of(request)
-    if member is None:
+    has_key = KEY in request.query_params
+    member = None if has_key else await member_of(request)
+    if member is None and not has_key:
         return _answer(404)
     body = await _body(request)
     if body is None:
@@ -81,10 +84,18 @@ async def heard(request: Request) -> Response:
         listening = Listening.read(body)
     except (ValueError, RecursionError):
         return _answer(400)
-    if _is_too_often(member):
+    holder = Holder.of(member) if member else await _holder_of_key(request, listening.what)
+    if holder is None:
+        return _answer(404)
+    if _is_too_often(holder):
         return _answer(429)
-    is_theirs = await in_thread(_write_down, member, request.path_params["slug"], listening)
+    is_theirs = await in_thread(_write_down, holder, request.path_params["slug"], listening)
     return _answer(204 if is_theirs else 404)
+
+
+async def _holder_of_key(request: Request, what: str) -> Holder | None:
+    """Where there are no cookies: whoever holds the link that was heard."""
+    return await in_thread(links.read, request.query_params[KEY], request.path_params["slug"], what)
 
 
 def _is_from_our_pages(request: Request) -> bool:
@@ -105,12 +116,12 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-def _is_too_often(member: Member) -> bool:
+def _is_too_often(holder: Holder) -> bool:
     if len(_told) >= _MOST_REMEMBERED:
         _told.clear()
     now = time.monotonic()
-    recent = [at for at in _told.get(member.pk, []) if at > now - 60]
-    _told[member.pk] = [*recent, now][-MOST_A_MINUTE:]
+    recent = [at for at in _told.get(holder.pk, []) if at > now - 60]
+    _told[holder.pk] = [*recent, now][-MOST_A_MINUTE:]
     return len(recent) >= MOST_A_MINUTE
 
 
@@ -120,20 +131,19 @@ def forget() -> None:
 
 
 @transaction.atomic
-def _write_down(member: Member, file: str, told: Listening) -> bool:
-    """Whether the member may hear the file at all."""
+def _write_down(holder: Holder, file: str, told: Listening) -> bool:
+    """Whether the holder may hear the file at all."""
     try:
         file_id = ids.parse(file)
     except ValueError:
         return False
-    media = MediaFile.objects.visible_to(member).openable().filter(pk=file_id).first()
+    media = MediaFile.objects.visible_to(holder.member).openable().filter(pk=file_id).first()
     if media is None:
         return False
     listening = told.within(media.duration_s)
-    # A member's own listenings wait for each other: the browser may send one twice.
-    Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-    by = by_member(member)
-    if listening.heard_s <= 0 or _is_written(media, by, listening):
+    # The browser may send one listening twice.
+    holder.lock()
+    if listening.heard_s <= 0 or _is_written(media, holder.by, listening):
         return True
     is_seen = filetypes.by_mime(media.mime or "").kind == "video"
     details = {
@@ -142,9 +152,10 @@ def _write_down(member: Member, file: str, told: Listening) -> bool:
         "heard_s": listening.heard_s,
         "reached_s": listening.reached_s,
         "of_s": listening.of_s,
+        **holder.details,
     }
     deed = Deed("file.watched" if is_seen else "file.heard", "file", media.pk, details=details)
-    AuditEntry.objects.record(member.workspace_id, by, [deed])
+    AuditEntry.objects.record(media.workspace_id, holder.by, [deed])
     return True
 
 

@@ -8,14 +8,15 @@ from typing import Final
 from django.core import signing
 
 from acervo.base import clock, ids
-from acervo.models import ApiToken, MediaFile, Member, by_member
+from acervo.models import ApiToken, EmbedSession, MediaFile, Member, by_member
+from acervo.play.holder import Holder
 
 SALT: Final = "acervo.play.link"
 LIVES_S: Final = 600
 MOST_LIVES_S: Final = 3600
 
-Resolve = Callable[[str], Member | None]
-"""From what stands behind the colon of a holder to the member whose rights it has; None when it has none any more."""
+Resolve = Callable[[str], Holder | None]
+"""From what stands behind the colon of a holder to who that is; None for one who has no rights any more."""
 
 
 def mint(holder: Member | str, media: MediaFile, what: str, *, lives_s: int = LIVES_S) -> str:
@@ -28,7 +29,7 @@ def mint(holder: Member | str, media: MediaFile, what: str, *, lives_s: int = LI
     return f"/play/{media.slug}/{what}?key={key}"
 
 
-def read(key: str, file: str, what: str) -> Member | None:
+def read(key: str, file: str, what: str) -> Holder | None:
     """Whose rights the key of this file and this kind has now. None for one that was tampered with, is over or was
     given for something else, and for a holder who has left. What the member may see is asked afterwards, as always."""
     try:
@@ -47,17 +48,28 @@ def _signer(slug: str, what: str) -> signing.Signer:
     return signing.Signer(salt=f"{SALT}:{slug}:{what}")
 
 
-def _member(member_id: str) -> Member | None:
+def of_session(session: EmbedSession) -> str:
+    """The holder of links in a panel inside a CRM: they end with it."""
+    return f"embed:{ids.text(session.pk)}"
+
+
+def _member(member_id: str) -> Holder | None:
     found = Member.objects.select_related("workspace").filter(pk=ids.parse(member_id), is_active=True)
-    return found.first()
+    member = found.first()
+    return Holder.of(member) if member else None
 
 
-def _token(token_id: str) -> Member | None:
+def _token(token_id: str) -> Holder | None:
     """Of a token that was not taken back since, and with no more rights than it has."""
     found = ApiToken.objects.live(clock.now()).filter(pk=ids.parse(token_id))
     token = found.select_related("member__workspace").first()
-    return token.acting() if token else None
+    return Holder.of(token.acting()) if token else None
 
 
-HOLDERS: Final[dict[str, Resolve]] = {"member": _member, "token": _token}
+def _session(session_id: str) -> Holder | None:
+    found = EmbedSession.objects.live(clock.now()).with_whom().filter(pk=ids.parse(session_id)).first()
+    return Holder.of_session(found) if found else None
+
+
+HOLDERS: Final[dict[str, Resolve]] = {"member": _member, "token": _token, "embed": _session}
 """Who may hold a link, by the first word of the holder; nobody else is known."""

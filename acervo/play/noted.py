@@ -9,22 +9,23 @@ from uuid import UUID
 from django.db import transaction
 
 from acervo.base.database import in_thread
-from acervo.models import AuditEntry, Deed, MediaFile, Member, by_member
+from acervo.models import AuditEntry, Deed, MediaFile
+from acervo.play.holder import Holder
 
 NOTED_AGAIN_AFTER_S: Final = 3600
-"""One audit entry for a member, a file and a deed in this time: a player asks for dozens of ranges."""
+"""One audit entry for a holder, a file and a deed in this time: a player asks for dozens of ranges."""
 _MOST_REMEMBERED: Final = 10_000
 
 _noted: dict[tuple[UUID, UUID, str], float] = {}
 
 
-async def note(member: Member, media: MediaFile, action: str, what: str) -> None:
+async def note(holder: Holder, media: MediaFile, action: str, what: str) -> None:
     """`what` is the last part of the address: which copy it was."""
-    about = (member.pk, media.pk, action)
+    about = (holder.pk, media.pk, action)
     now = time.monotonic()
     if _noted.get(about, now) > now:
         return
-    await in_thread(_record, member, media, action, what)
+    await in_thread(_record, holder, media, action, what)
     if len(_noted) >= _MOST_REMEMBERED:
         _noted.clear()
     _noted[about] = now + NOTED_AGAIN_AFTER_S
@@ -36,6 +37,6 @@ def forget() -> None:
 
 
 @transaction.atomic
-def _record(member: Member, media: MediaFile, action: str, what: str) -> None:
-    deed = Deed(action, "file", media.pk, details={"what": what})
-    AuditEntry.objects.record(member.workspace_id, by_member(member), [deed])
+def _record(holder: Holder, media: MediaFile, action: str, what: str) -> None:
+    deed = Deed(action, "file", media.pk, details={"what": what, **holder.details})
+    AuditEntry.objects.record(media.workspace_id, holder.by, [deed])

@@ -11,6 +11,8 @@ from acervo.base import filetypes, ids
 from acervo.models import MediaFile, Member, Rendition, RenditionKind
 from acervo.play import first_play
 
+KEY: Final = "key"
+"""What a short link is called in an address."""
 ORIGINAL: Final = "original"
 CAPTIONS: Final = "captions.vtt"
 PICTURES: Final = frozenset(

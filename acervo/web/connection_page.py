@@ -25,6 +25,7 @@ from acervo.web import health_words, words
 from acervo.web.authors import names_of
 from acervo.web.concern_words import said
 from acervo.web.connections import row_of, status_of
+from acervo.web.embeds import has_panel
 from acervo.web.guards import MemberRequest, for_members, needs
 
 SHOWN: Final = 20
@@ -113,6 +114,7 @@ def connection(request: MemberRequest, connection: UUID) -> HttpResponse:
             "can_probe": not row.is_crm and probes.can_probe(account),
             "made_by": names_of(member, [account.created_by])[account.created_by],
             "can_connect": can_connect,
+            "has_panel": row.is_crm and has_panel(account),
             "can_ask": member.can(Ability.RETRY),
             "offers_backfill": can_connect and row.is_crm and not account.backfills.exists(),
             "is_asked": _is_asked(request.GET.get("since"), account, probe),

@@ -122,6 +122,18 @@ def briefly_ago(at: datetime | None) -> SafeString:
 
 
 @register.filter
+def shortly(at: datetime | None) -> SafeString:
+    """As `ago` within a day, the weekday within a week, else the day: with the time, for a narrow column."""
+    away = clock.now() - at if at else timedelta()
+    if at is None or away < timedelta(days=1):
+        return ago(at)
+    if away < timedelta(days=6):
+        return _time(at, "E", "Hm")
+    is_this_year = timezone.localtime(at).year == timezone.localdate().year
+    return _time(at, "MMMd" if is_this_year else "yMMMd", "Hm")
+
+
+@register.filter
 def left(until: datetime | None) -> str:
     """How much time there is: "6 dias e 21 h" is said as "6 dias". Empty once it is over."""
     if until is None or until <= clock.now():

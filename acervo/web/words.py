@@ -605,6 +605,12 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "setup.step_sent": Happening(_("A step was sent to somebody else"), "send", "info"),
     "setup.link_used": Happening(_("Somebody else did a step"), "user-check", "info"),
     "setup.link_revoked": Happening(_("A link for a step was taken back"), "ban", "info"),
+    "embed.turned_on": Happening(_("The panel in the CRM was turned on"), "layout-grid", "ok"),
+    "embed.turned_off": Happening(_("The panel in the CRM was turned off"), "layout-grid", "warn"),
+    "embed.changed": Happening(_("Who may open the panel in the CRM was changed"), "shield-check", "info"),
+    "embed.key_made": Happening(_("A key for the panel in the CRM was made"), "lock", "info"),
+    "embed.key_revoked": Happening(_("A key for the panel in the CRM was revoked"), "lock", "warn"),
+    "embed.opened": Happening(_("The panel in the CRM was opened"), "eye", "info"),
     "webhook.confirmed": Happening(_("The provider confirmed our address"), "webhook", "ok"),
     "webhook.refused": Happening(_("A forged webhook was refused"), "shield-alert", "bad"),
     "receipt.replayed": Happening(_("Receipts were read again"), "refresh-cw", "info"),
@@ -661,6 +667,7 @@ SYSTEM_ACTORS: Final[Mapping[str, Words]] = {
     "link": _("Somebody with a link for one step"),
     "token": _("A program with an API token"),
     "member": _("A former member"),
+    "agent": _("Somebody in the CRM"),
 }
 
 

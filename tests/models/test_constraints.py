@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,10 @@ from acervo.models import (
     Deed,
     Delivery,
     EarlyStatus,
+    Embed,
+    EmbedAgent,
+    EmbedKey,
+    EmbedSession,
     Event,
     EventDelivery,
     EventTry,
@@ -163,6 +168,36 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     ),
     "stopped_event_delivery_says_why": lambda good: change(good.telling, stopped_at=NOW),
     "event_try_went_well_exactly_when_it_was_answered_so": lambda good: change(good.call, http_status=500),
+    # panels inside CRMs
+    "embed_is_turned_on_at_a_time_by_somebody_or_not": lambda good: change(good.embed, turned_on_at=NOW),
+    "embed_is_shown_to_a_known_circle": lambda good: change(good.embed, shown_to="world"),
+    "embed_key_is_of_one_connection": lambda good: copy(good.embed_key),
+    "embed_key_keeps_a_digest_only": lambda good: change(good.embed_key, token_sha256="the key itself"),
+    "embed_key_revocation_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.embed_key, revoked_at=NOW
+    ),
+    "agent_of_a_crm_is_known_once": lambda good: copy(good.embed_agent),
+    "agent_of_a_crm_has_an_id": lambda good: change(good.embed_agent, agent_id=""),
+    "embed_proof_counts_once": lambda good: copy(good.embed_session, code_sha256=None, token_sha256="a" * 64),
+    "embed_code_is_of_one_session": lambda good: copy(
+        good.embed_session, proof_sha256=None, token_sha256="a" * 64
+    ),
+    "embed_token_is_of_one_session": lambda good: copy(
+        good.embed_session, proof_sha256="b" * 64, code_sha256=None
+    ),
+    "embed_session_has_a_token_exactly_once_opened": lambda good: change(
+        good.embed_session, token_sha256=None
+    ),
+    "embed_session_begins_with_a_proof_or_a_code": lambda good: change(
+        good.embed_session, proof_sha256=None, code_sha256=None
+    ),
+    "embed_session_keeps_digests_only": lambda good: change(
+        good.embed_session, code_sha256="the code itself"
+    ),
+    "embed_session_is_of_a_whole_record_or_of_none": lambda good: change(good.embed_session, record_id="1"),
+    "embed_session_expires_before_it_ends": lambda good: change(
+        good.embed_session, ends_at=NOW - timedelta(days=1)
+    ),
     # people
     "person_merge_has_a_time_and_a_target_or_neither": lambda good: change(good.person, merged_at=NOW),
     "person_is_not_merged_into_themselves": lambda good: change(
@@ -377,6 +412,7 @@ def good(
         scopes=["media:read"],
     )
     tag = Tag.objects.create(workspace=workspace, name="defeito", made_by="test")
+    agent = EmbedAgent.objects.create(workspace=workspace, connection=connection, agent_id="7", seen_at=NOW)
     return SimpleNamespace(
         api_token=api_token,
         kept_answer=KeptAnswer.objects.create(token=api_token, key="1", request_sha256="0" * 64, at=NOW),
@@ -402,6 +438,20 @@ def good(
             received_at=NOW,
         ),
         probe=Probe.objects.create(workspace=workspace, connection=connection, asked_at=NOW, asked_by="test"),
+        embed=Embed.objects.create(connection=connection, changed_by="test"),
+        embed_key=EmbedKey.objects.create(connection=connection, token_sha256="0" * 64, made_by="test"),
+        embed_agent=agent,
+        embed_session=EmbedSession.objects.create(
+            workspace=workspace,
+            connection=connection,
+            agent=agent,
+            proof_sha256="1" * 64,
+            code_sha256="2" * 64,
+            token_sha256="3" * 64,
+            opened_at=NOW,
+            expires_at=NOW,
+            ends_at=NOW,
+        ),
         person=kept.person,
         phone=PersonIdentifier.objects.get(person=kept.person),
         data_key=DataKey.objects.get(person=kept.person),

@@ -9,6 +9,7 @@ import pytest
 from acervo.base import clock, ids
 from acervo.models import AuditEntry, RenditionKind
 from acervo.play import links
+from acervo.play.holder import Holder
 from tests.play.test_door import make_rendition, play
 
 pytestmark = pytest.mark.usefixtures("one_connection")
@@ -95,10 +96,10 @@ def test_a_link_to_what_its_holder_may_not_see_is_worth_nothing(ask, charlie, me
 
 
 def test_other_holders_count_once_somebody_knows_them(ask, alice, media, monkeypatch):
-    address = links.mint("embed:01J00000000000000000000000", media, "original")
+    address = links.mint("token:01J00000000000000000000000", media, "original")
     assert ask(None, address).status_code == 404
-    known = {"01J00000000000000000000000": alice}
-    monkeypatch.setitem(links.HOLDERS, "embed", known.get)
+    known = {"01J00000000000000000000000": Holder.of(alice)}
+    monkeypatch.setitem(links.HOLDERS, "token", known.get)
     assert ask(None, address).content == BODY
     known.clear()
     assert ask(None, address).status_code == 404

@@ -20,6 +20,7 @@ from acervo.models import (
     Backfill,
     ChatImport,
     Delivery,
+    EmbedKey,
     Receipt,
     Remake,
     Role,
@@ -36,6 +37,17 @@ from tests.conftest import make_connection, make_file, make_person
 EXPORT = Path(__file__).parents[1] / "imports" / "payloads" / "spoofed_header_inside_message.txt"
 OPEN_TO_ALL = {"home", "appearance", "account_login", "account_logout", "account_signup", "account_inactive"}
 OPEN_TO_ALL |= {"setup_step"}  # for whoever has the link; `test_setup_links.py`
+OPEN_TO_ALL |= {  # for whoever a CRM proves to be its agent; `tests/embed`
+    "embed_page",
+    "embed_fetch",
+    "embed_link",
+    "embed_open",
+    "embed_files",
+    "embed_playback",
+    "embed_transcript",
+    "embed_retry",
+    "embed_renew",
+}
 NEEDS = {
     "health": {Ability.OPERATE},
     "replay": {Ability.OPERATE, Ability.RETRY},
@@ -125,6 +137,11 @@ NEEDS = {
             "replay_events",
         )
     },
+    "embed_settings": {Ability.CONNECT},
+    "embed_on": {Ability.CONNECT},
+    "embed_turn_off": {Ability.CONNECT},
+    "embed_make_key": {Ability.CONNECT},
+    "embed_revoke_key": {Ability.CONNECT},
 }
 POSTED = {
     "replay",
@@ -147,6 +164,10 @@ POSTED |= {"pause_backfill", "resume_backfill", "cancel_backfill"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
 POSTED |= {"tag_file", "untag_file", "revoke_token"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
+
+POSTED |= {"embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
+OF_A_CRM = {"embed_settings", "embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
+OF_A_CRM |= {"embed_page", "embed_fetch", "embed_link"}
 
 
 OF_THEIR_OWN = {"revoke_token"}
@@ -215,10 +236,13 @@ def ours(workspace, connection, kept_file, everybody):
         workspace=workspace, member=everybody[Role.ADMINISTRATOR], name="Marina Duarte", prefix="acv_x", token_sha256="0" * 64,
         scopes=["media:read"],
     )  # fmt: skip
+    # Both are a `key` in their addresses.
+    EmbedKey.objects.create(id=key.pk, connection=crm, token_sha256="0" * 64, made_by="test")
     wish = Wish(url="https://hooks.example.com/Marina", events=["media.ready"], name="Marina Duarte")
     hook, _secret = subscriptions.subscribe(workspace.pk, wish, by="test")
     return {
         "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk, "subscription": hook.pk,
+        "code": "not-a-code",
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "crm": crm.pk, "run": run.pk, "segment": segment.pk, "form": "txt",
@@ -226,7 +250,8 @@ def ours(workspace, connection, kept_file, everybody):
 
 
 def address(name, ours):
-    return reverse(name, kwargs={part: ours[part] for part in parts(name)})
+    named = {**ours, "connection": ours["crm"]} if name in OF_A_CRM else ours
+    return reverse(name, kwargs={part: named[part] for part in parts(name)})
 
 
 def knock(client, name, ours):
@@ -241,7 +266,7 @@ def test_a_stranger_is_sent_to_sign_in_and_back(name, ours):
     assert answer["Location"].startswith("/sign-in?next=")
 
 
-@pytest.mark.parametrize("name", [name for name in names() if parts(name)])
+@pytest.mark.parametrize("name", [name for name in names() if parts(name) and not name.startswith("embed_")])
 def test_nothing_of_ours_exists_for_another_workspace(name, ours, page_of, charlie):
     before = AuditEntry.objects.count()
     assert knock(page_of(charlie), name, ours).status_code == 404
@@ -316,13 +341,28 @@ READS_OF_ITS_OWN = {
     ("cards.py", "Delivery"),  # the same
     ("connections.py", "Delivery"),  # counted for a connection that is visible
     ("file_page.py", "AuditEntry"),  # of a file that is visible, in the member's workspace
+    ("authors.py", "EmbedAgent"),  # agents of the CRMs of the member's workspace
     ("authors.py", "Member"),  # names of colleagues, in the member's workspace
+    ("embeds.py", "EmbedKey"),  # of a connection that is visible
+    ("embeds.py", "EmbedSession"),  # the same
+    ("entries.py", "Connection"),  # the one in the address, before anybody has proven anything
+    (
+        "panel.py",
+        "MediaFile",
+    ),  # only whether there are any, so that the panel can say that they are not shown
+    ("panel.py", "RecordLink"),  # of the session's connection
+    ("panel.py", "Transcript"),  # of files that are visible
+    ("panel.py", "TranscriptSegment"),  # of a transcript that is visible
+    ("sessions.py", "AuditEntry"),  # written, not read
+    ("sessions.py", "EmbedAgent"),  # whom the CRM proved to be asking
+    ("sessions.py", "EmbedKey"),  # the one that was shown
+    ("sessions.py", "EmbedSession"),  # by the digest of a token or a code
     ("custody.py", "AuditEntry"),  # of a file that is visible
     ("first_play.py", "Rendition"),  # whether a copy of a visible file has come
     ("first_play.py", "UnmadeRendition"),  # the same
     ("heard.py", "AuditEntry"),  # of a file that is visible
-    ("heard.py", "Member"),  # the member's own row, locked
     ("imports.py", "Message"),  # of an import that is visible
+    ("links.py", "EmbedSession"),  # for whom the key was made
     ("links.py", "Member"),  # for whom the key was made
     ("live.py", "MediaFile"),  # the newest change of a workspace; told on only after `visible_to`
     ("live.py", "Workspace"),  # the same
@@ -343,7 +383,7 @@ READS_OF_ITS_OWN = {
 
 def test_every_read_of_a_door_begins_with_what_the_member_may_see():
     found = set()
-    for folder in ("web", "play", "api"):
+    for folder in ("web", "play", "api", "embed"):
         for path in (Path(acervo.web.__file__).parent.parent / folder).rglob("*.py"):
             for model in re.findall(r"(\w+)\.objects(?!\s*\.visible_to\()", path.read_text()):
                 found.add((path.name, model))

@@ -36,10 +36,13 @@ export class Listening {
   end() {
     this.note();
     const { file, heard, reached, media } = this;
-    const what = media.currentSrc && new URL(media.currentSrc).pathname.split("/").pop();
+    const source = media.currentSrc && new URL(media.currentSrc);
+    const what = source && source.pathname.split("/").pop();
     if (file && what && heard >= LEAST_S) {
       const told = { listening: freshId(), what, heard_s: heard, reached_s: reached, of_s: finite(media.duration) };
-      navigator.sendBeacon(`/play/${file}/heard`, new Blob([JSON.stringify(told)], { type: "application/json" }));
+      // Inside a CRM no cookie says who listens; the link that was played does.
+      const key = source.searchParams.get("key");
+      navigator.sendBeacon(`/play/${file}/heard${key ? `?key=${encodeURIComponent(key)}` : ""}`, new Blob([JSON.stringify(told)], { type: "application/json" }));
     }
     this.begin(file);
   }
