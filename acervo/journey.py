@@ -10,6 +10,7 @@
     send                  an answer of ours     answer/       queue `deliver`, a job a message
     withdraw              taken back: gone      govern/       queue `deliver`, a job a file that was taken back
     notify                subscribers told      notify/       queue `deliver`, one loop, many addresses side by side
+    take_out              a wrong contact       deliver/      queue `deliver`, a job a decision that was undone
 
 Each step commits its facts and starts the next one in the same transaction. A step that is repeated finds its facts
 already there and changes nothing. Errors are of three families (`base.errors`): TryLater waits and tries again,
@@ -29,6 +30,7 @@ from uuid import UUID
 import httpx
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from procrastinate import App, Blueprint, JobContext
 from procrastinate.contrib.django import app as queue
 from procrastinate.contrib.django.django_connector import DjangoConnector
@@ -42,21 +44,23 @@ from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client, media_session
-from acervo.crms.contract import RecordRef
-from acervo.deliver import attach, outbox, withdrawal
+from acervo.crms.contract import RecordRef, RelatedRef
+from acervo.deliver import associations, attach, candidates, outbox, reconcile, repairs, review, withdrawal
 from acervo.deliver import backfill as backfilling
 from acervo.deliver.estimates import Estimate
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
-from acervo.govern import consent, erasure, liveness, media_rules, probes, subscriptions, transcribers
+from acervo.govern import consent, erasure, liveness, media_rules, probes, reach, subscriptions, transcribers
 from acervo.govern.media_rules import Change, Rules
 from acervo.models import (
     AuditEntry,
     Backfill,
     ChatImport,
     Connection,
+    ContactDecision,
     Deed,
     Delivery,
+    Discrepancy,
     Event,
     EventDelivery,
     EventKind,
@@ -309,6 +313,26 @@ async def notify() -> None:
         await calling.notify(http)
 
 
+@steps.task(name="untie", queue="deliver", retry=Patience())
+async def untie(link: str) -> None:
+    """A file leaves a deal or a ticket that it was tied to."""
+    async with _crm_client() as http:
+        await associations.untie(UUID(link), http=http)
+
+
+@steps.task(name="reconcile", queue="bulk")  # no retry: the clock goes on with a pass that stopped
+async def reconcile_now(connection: str, by: str) -> None:
+    """Somebody wants to know now whether a CRM holds what we wrote."""
+    await compare(UUID(connection), by=by)
+
+
+@steps.task(name="take_out", queue="deliver", retry=Patience())
+async def take_out(decision: str) -> None:
+    """Somebody took an answer back: what was written to the wrong contact leaves the CRM."""
+    async with _crm_client() as http:
+        await review.take_out(UUID(decision), http=http)
+
+
 def _crm_client() -> httpx.AsyncClient:
     return crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=CRM_TIMEOUT_S)
 
@@ -349,6 +373,21 @@ def start_notifying() -> None:
 def start_withdrawals(files: Sequence[UUID]) -> None:
     for media in files:
         _enqueue_once("withdraw", "deliver", priority=WAITED_FOR, media=str(media))
+
+
+def start_taking_out(decisions: Sequence[UUID]) -> None:
+    for pk in decisions:
+        _enqueue_once("take_out", "deliver", priority=WAITED_FOR, decision=str(pk))
+
+
+def start_untying(links: Sequence[UUID]) -> None:
+    for pk in links:
+        _enqueue_once("untie", "deliver", priority=WAITED_FOR, link=str(pk))
+
+
+def start_reconciliation(connection: UUID, by: str) -> None:
+    """A worker will look at everything a CRM holds of us, beginning now."""
+    _enqueue_once("reconcile", "bulk", priority=WAITED_FOR, connection=str(connection), by=by)
 
 
 def start_forgetting(files: Sequence[UUID]) -> None:
@@ -539,9 +578,9 @@ def retry_delivery(delivery: Delivery, by: str) -> None:
 
 
 def choose_record(delivery: Delivery, record_id: str, by: str) -> None:
-    """Tell which of several CRM records is the person's. Raises Refused for one that was not offered."""
+    """Tell which of the CRM records that were offered is the person's. Raises Refused for one that was not."""
     with transaction.atomic():
-        outbox.choose_record(delivery, record_id, by=by)
+        review.choose_offered(delivery, record_id, by=by)
         start_deliveries()
 
 
@@ -572,6 +611,68 @@ def resume_backfill(run: Backfill, by: str) -> None:
     with transaction.atomic():
         backfilling.resume(run, by)
         start_deliveries()
+
+
+async def look_at_candidates(connection: UUID, person: UUID, besides: str = "") -> candidates.Look:
+    """What the CRM says now of the contacts a person may be. Raises CrmError and Refused."""
+    async with _crm_client() as http:
+        return await candidates.look(connection, person, besides=besides, http=http)
+
+
+async def decide_contact(choice: review.Choice, by: str) -> ContactDecision:
+    """Say who a person is in a CRM; all that waited for it is on its way. Raises CrmError and Refused."""
+    async with _crm_client() as http:
+        return await review.decide(choice, by=by, http=http, then=start_deliveries)
+
+
+def promise_by_hand(media: MediaFile, connection: Connection, by: str) -> None:
+    """Write a file to a CRM that it was never promised to. Raises Refused where nobody may have it."""
+    with transaction.atomic():
+        outbox.promise_to(connection, media, by=by)
+        start_deliveries()
+
+
+def retry_stopped(stopped: QuerySet[Delivery], by: str) -> int:
+    """Try again all of these that only a person can set going; returns how many."""
+    with transaction.atomic():
+        count = outbox.retry_all(stopped, by=by)
+        start_deliveries()
+    return count
+
+
+async def look_at_related(delivery: Delivery) -> Sequence[RelatedRef]:
+    """Deals, tickets and campaigns a file could go onto. Raises CrmError and Refused."""
+    async with _crm_client() as http:
+        return await associations.offered(delivery, http=http)
+
+
+async def tie_file(delivery: Delivery, wanted: Sequence[str], by: str) -> int:
+    """A file belongs to these, too. Raises CrmError and Refused."""
+    async with _crm_client() as http:
+        return await associations.tie(delivery, wanted, by=by, http=http, then=start_deliveries)
+
+
+def untie_file(link: RecordLink, by: str) -> None:
+    """A file is to leave a deal or a ticket again."""
+    with transaction.atomic():
+        if associations.ask_untie(link, by=by):
+            start_untying([link.pk])
+
+
+def rewrite_in_crm(found: QuerySet[Discrepancy], by: str) -> int:
+    """What a CRM holds differently is written again; returns how many files."""
+    with transaction.atomic():
+        count = repairs.rewrite(found, by=by)
+        start_deliveries()
+    return count
+
+
+def undo_decision(decision: ContactDecision, by: str) -> None:
+    """The person waits for an answer again; what was written because of the old one leaves the CRM. Raises Refused."""
+    with transaction.atomic():
+        undone = review.undo(decision, by=by)
+        if undone.taken_out_at is None:
+            start_taking_out([undone.pk])
 
 
 def change_media_rules(workspace_id: UUID, wanted: Rules, *, seen: str, by: str) -> Change:
@@ -710,10 +811,15 @@ async def recover_missed(connection: Connection) -> int:
         return await missed.recover(connection, session, _announced, _heard)
 
 
-async def reconcile(connection: Connection) -> None:
-    """Compare what a CRM has with what we said it has, and mend it by policy."""
-    from acervo.deliver.reconcile import reconcile as compare
-
+async def compare(connection: UUID, *, by: str, batches: int | None = None) -> None:
+    """Compare what a CRM has with what we said it has, and mend it as the connection says. At most so many batches; None:
+    until the pass is over."""
+    found, done = reconcile.Findings(is_over=False), 0
     async with _crm_client() as http:
-        await compare(connection.pk, http=http, limit=outbox.BATCH)
+        while not found.is_over and (batches is None or done < batches):
+            found = await reconcile.reconcile(connection, http=http, asked_by=by)
+            done += 1
+            if done == 1:
+                code = (await in_thread(reach.reach)).code
+                await in_thread(reconcile.note_address, connection, code)
     await in_thread(start_deliveries)

@@ -23,7 +23,9 @@ from acervo.api import once
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
-from acervo.deliver import outbox
+from acervo.deliver import associations as ties
+from acervo.deliver import outbox, review
+from acervo.deliver import reconcile as reconciliation
 from acervo.fetch import forgotten as copies_there
 from acervo.govern import connections, embeds, erasure, liveness, probes, subscriptions
 from acervo.keep import sweeper
@@ -48,6 +50,8 @@ PER_RUN = 500
 HOURLY = timedelta(hours=1)
 QUARTERLY = timedelta(minutes=15)
 SIDE_BY_SIDE = 8
+BATCHES_A_LOOK = 5
+"""Of a hundred files each: a CRM is compared a part at a time, so that its calls are left for what arrives."""
 
 
 @clockwork.periodic(cron="* * * * * */5")  # seconds are the last field
@@ -164,6 +168,8 @@ def _finish_farewells() -> None:
     with transaction.atomic():
         journey.start_withdrawals(list(erasure.waiting(PER_RUN, before)))
         journey.start_forgetting(copies_there.waiting(PER_RUN, before))
+        journey.start_untying(ties.to_untie(PER_RUN, before))
+        journey.start_taking_out(review.to_take_out(PER_RUN, before))
         statuses.forget_early()
 
 
@@ -196,9 +202,10 @@ async def forget_old_events(timestamp: int) -> None:
 @clockwork.task(name="reconcile", queue="deliver", queueing_lock="reconcile")
 async def reconcile(timestamp: int) -> None:
     """A part of what each CRM holds is compared with what we wrote; in turn, everything."""
-    connections = await in_thread(lambda: list(Connection.objects.crms().live()))
-    for connection in connections:
-        await journey.reconcile(connection)
+    live = await in_thread(list, Connection.objects.crms().live())
+    for connection in live:
+        if await in_thread(reconciliation.is_due, connection):
+            await journey.compare(connection.pk, by="system:clock", batches=BATCHES_A_LOOK)
 
 
 @clockwork.periodic(cron="* * * * *")

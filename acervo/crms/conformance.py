@@ -489,6 +489,52 @@ class ConnectorScenarios:
         for name, (peak, allowed) in world.limits().items():
             assert peak <= allowed, f"{name}: {peak} of {allowed}"
 
+    async def test_candidates_are_described_and_who_is_gone_is_not(self, world: World) -> None:
+        connector = await self.ready(world)
+        first = world.add_contact(first_name="Ana", phone=PHONE)
+        second = world.add_contact(first_name="Loja da Ana", mobile="(11) 5555-0142")
+        gone = world.add_contact(first_name="Bruno", phone=SECOND_PHONE)
+        world.delete_contact(gone)
+        cards = await connector.describe_contacts(
+            [RecordRef("contact", one) for one in (first, gone, second)]
+        )
+        by_id = {card.ref.record_id: card for card in cards}
+        assert set(by_id) == {first, second}
+        assert "Ana" in by_id[first].name
+        assert "Loja da Ana" in by_id[second].name
+        assert by_id[first].phones == (PHONE,)
+        assert by_id[second].phones == ("(11) 5555-0142",)
+        assert "Ana" not in repr(cards)
+        assert not await connector.describe_contacts([])
+
+    async def test_a_chosen_contact_is_taken_although_another_one_holds_our_key(self, world: World) -> None:
+        connector = await self.ready(world)
+        first = await self.a_contact(world, connector)
+        chosen = world.add_contact(first_name="Ana da Loja", mobile="(11) 5555-0142")
+        world.settle()
+        known = RecordRef("contact", chosen)
+        ref = await connector.upsert_contact(a_draft(media_count=3), known=known)
+        assert ref.record_id == chosen
+        values = world.contacts()
+        assert values[chosen]["media_count"] == "3"
+        assert values[first.record_id]["phone_e164"] == PHONE
+
+    async def test_a_file_is_taken_off_a_deal_again(self, world: World) -> None:
+        connector = await self.ready(world)
+        contact = await self.a_contact(world, connector)
+        world.add_deal(contact.record_id, "Reforma da cozinha")
+        (related,) = await connector.find_related(contact)
+        (result,) = await connector.upsert_media([an_item(contact=contact)])
+        assert result.ref
+        await connector.link(result.ref, [related.ref])
+        for _again in range(2):
+            await connector.unlink(result.ref, related.ref)
+        (state,) = await connector.read_media(
+            [an_item(result.media_id, contact=contact, known_ref=result.ref)]
+        )
+        assert state.ref == result.ref
+        await connector.link(result.ref, [related.ref])
+
     # --- files ---
 
     async def test_a_file_written_three_times_with_a_lost_answer_is_one_record(self, world: World) -> None:

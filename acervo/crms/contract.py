@@ -136,6 +136,24 @@ class ContactMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactCard:
+    """What tells one contact from another, for a person who must choose: asked when it is looked at, and kept nowhere.
+    What a CRM does not say is empty."""
+
+    ref: RecordRef
+    name: str = field(default="", repr=False)
+    phones: tuple[str, ...] = field(default=(), repr=False)
+    """As they are written there."""
+    email: str = field(default="", repr=False)
+    company: str = field(default="", repr=False)
+    owner: str = field(default="", repr=False)
+    """The colleague who looks after them."""
+    created_at: datetime | None = None
+    active_at: datetime | None = None
+    """When something was last done with them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContactDraft:
     phone: str | None = field(repr=False)
     """E.164 with plus sign; None for a person known by user id only."""
@@ -256,6 +274,10 @@ class Connector(Protocol):
         """Verified matches only: none, one or many. `phone` is E.164."""
         ...
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        """Those that are there, in any order; of one that was merged, the contact it lives on as, or nothing."""
+        ...
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         """Fill gaps and roll-ups by our key; never overwrite a curated value. Stamps our phone field."""
         ...
@@ -281,6 +303,11 @@ class Connector(Protocol):
         ...
 
     async def link(self, media: RecordRef, to: Sequence[RecordRef]) -> None: ...
+
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        """The file no longer leads to this deal, ticket… Safe to repeat. Raises CrmError UNSUPPORTED for what the CRM
+        never takes away again."""
+        ...
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]: ...
 

@@ -137,6 +137,14 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment_of(value: object) -> datetime | None:
+    """What a CRM's moment or day means; None for what is neither."""
+    try:
+        return _read_moment(str(value)) if value else None
+    except ValueError:
+        return None
+
+
 def canonical(values: Mapping[str, str | None]) -> dict[str, str | None]:
     """Values read from a CRM in the form of `written`: `42.0` is `42`, moments lose their fraction."""
     types = {field.name: field.type for field in MEDIA_FIELDS}

@@ -12,7 +12,7 @@ import httpx
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind, RecordRef, WriteResult
-from acervo.deliver import account, contacts, outbox, parcels
+from acervo.deliver import account, associations, contacts, outbox, parcels
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.parcels import Parcel, Party, Written
 from acervo.deliver.refusals import PAUSES, RESTS, STUMBLES, Refusal, detached
@@ -61,6 +61,7 @@ async def _hand_over(connector: Connector, connection_id: UUID, batch: list[Parc
             parcel.verdict = Written(parcel.known_ref, parcel.payload_hash, is_unchanged=True)
     try:
         await _find_contacts(connector, connection_id, batch)
+        await associations.by_rule(connector, connection_id, batch)
         await _write_files(connector, batch)
         await _relate(connector, batch)
     except CrmError as halt:

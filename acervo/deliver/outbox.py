@@ -13,7 +13,7 @@ from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import parcels, records
-from acervo.deliver.refusals import DETACHED, subject
+from acervo.deliver.refusals import DETACHED, LEFT_OUT, subject
 from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, Person, RecordLink
 from acervo.models.media import not_quarantined, not_withdrawn
 
@@ -23,6 +23,12 @@ LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
 TELLABLE = not_quarantined("media__") & not_withdrawn("media__")
 """A file may be found infected, or be taken back, between its promise and its delivery: then the promise waits."""
+
+
+class NotForCrms(Refused):
+    """No CRM is told of this file: it is not kept and looked into yet, nobody may open it, or it was taken back."""
+
+    code = "not_for_crms"
 
 
 # ── promising ──
@@ -95,37 +101,47 @@ def renew_changed(since: datetime) -> int:
 # ── what people do ──
 
 
-def retry(delivery: Delivery, *, by: str) -> None:
-    """Due now, whatever stood in the way, and so is all that stopped for the same reason of the same person.
-    What was detached is made anew: that is what this asks for. A promise already kept stays as it is."""
+def retry(delivery: Delivery, *, by: str) -> set[UUID]:
+    """Due now, whatever stood in the way, and so is all that stopped for the same reason of the same person: which.
+    What was detached is made anew: that is what this asks for. A promise already kept stays as it is, and so does one that
+    somebody left out: that decision is undone where it was made."""
     with transaction.atomic():
-        rows = _lock_with_peers(delivery)
+        rows = [row for row in _lock_with_peers(delivery) if row.refusal != LEFT_OUT]
         for row in (row for row in rows if row.refusal == DETACHED):
             _forget(row)
-        _make_due(rows)
+        make_due(rows)
         deeds = [
             Deed("delivery.retried", "file", row.media_id, row.refusal or "", subject(row.connection))
             for row in rows
         ]
         AuditEntry.objects.record(delivery.workspace_id, by, deeds)
+    return set(_pks(rows))
 
 
-def choose_record(delivery: Delivery, record_id: str, *, by: str) -> None:
-    """One of the contacts the CRM offered is the right one: all that waited for this answer is due; if somebody
-    else answered first, nothing happens. Raises Refused for a record that was not offered."""
+def retry_all(stopped: QuerySet[Delivery], *, by: str) -> int:
+    """Every one of these that only a person can set going, as `retry`; returns how many. A person is asked about once,
+    however many files wait."""
+    left = stopped.filter(stopped_at__isnull=False).exclude(refusal=LEFT_OUT)
+    count, done = 0, set[UUID]()
+    for row in left.order_by("pk"):
+        if row.pk not in done:
+            freed = retry(row, by=by)
+            done |= freed
+            count += len(freed)
+    return count
+
+
+def promise_to(connection: Connection, media: MediaFile, *, by: str) -> None:
+    """This file to this CRM, whenever it came. Raises NotForCrms. Promised already, it stays as it is."""
     with transaction.atomic():
-        rows = [row for row in _lock_with_peers(delivery) if row.refusal == CrmErrorKind.AMBIGUOUS]
-        if not rows:
-            return
-        ref = _offered(rows, record_id)
-        person_id = MediaFile.objects.values_list("person_id", flat=True).get(pk=delivery.media_id)
-        records.remember_contacts(
-            rows[0].connection, [(person_id, ref, records.CHOSEN)], by=by, at=clock.now()
-        )
-        _make_due(rows)
-        details = {**subject(rows[0].connection), "record": record_id, "person": ids.text(person_id)}
-        deeds = [Deed("delivery.record_chosen", "file", row.media_id, "chosen", details) for row in rows]
-        AuditEntry.objects.record(delivery.workspace_id, by, deeds)
+        account = lock_connection(connection.pk)
+        files = MediaFile.objects.for_crms().filter(workspace=account.workspace_id, prepared_at__isnull=False)
+        if account.removed_at or not files.filter(pk=media.pk).exists():
+            raise NotForCrms()
+        at = clock.now()
+        if _insert([_new_promise(account.workspace_id, account.pk, media.pk, at, due_at=at)]):
+            deed = Deed("delivery.promised", "file", media.pk, "", subject(account))
+            AuditEntry.objects.record(account.workspace_id, by, [deed])
 
 
 def link_person(connection: Connection, person: Person, ref: RecordRef, *, by: str) -> RecordLink:
@@ -136,7 +152,7 @@ def link_person(connection: Connection, person: Person, ref: RecordRef, *, by: s
             raise Refused("This contact belongs to another person already.", code="record_of_another")
         records.remember_contacts(connection, [(person.pk, ref, records.CHOSEN)], by=by, at=clock.now())
         promised = Delivery.objects.filter(connection=connection, media__person=person)
-        _make_due(list(_locked(promised.filter(refusal=CrmErrorKind.AMBIGUOUS, stopped_at__isnull=False))))
+        make_due(list(_locked(promised.filter(refusal=CrmErrorKind.AMBIGUOUS, stopped_at__isnull=False))))
         kept = list(
             promised.filter(delivered_at__isnull=False).order_by("pk").values_list("media", flat=True)
         )
@@ -158,13 +174,6 @@ def _lock_with_peers(delivery: Delivery) -> list[Delivery]:
     return list(_locked(Delivery.objects.filter(alike, connection=row.connection_id, delivered_at=None)))
 
 
-def _offered(rows: Collection[Delivery], record_id: str) -> RecordRef:
-    for candidate in (candidate for row in rows for candidate in row.refusal_facts.get("candidates", ())):
-        if candidate["record_id"] == record_id:
-            return RecordRef(records.CONTACT, record_id, candidate.get("url"))
-    raise Refused("This record was not among those the CRM offered.", code="record_not_offered")
-
-
 def _forget(row: Delivery) -> None:
     """The record is no more; finding or making one starts from nothing."""
     gone = RecordLink.objects.filter(
@@ -176,7 +185,8 @@ def _forget(row: Delivery) -> None:
         gone.filter(media=row.media_id).delete()
 
 
-def _make_due(rows: Collection[Delivery]) -> None:
+def make_due(rows: Collection[Delivery]) -> None:
+    """Whatever stood in the way is out of it. The rows are locked by the caller's transaction."""
     pks = [row.pk for row in rows]
     Delivery.objects.filter(pk__in=pks).update(
         stopped_at=None, due_at=clock.now(), attempts=0, payload_hash=None, backfill=None
@@ -300,5 +310,6 @@ def _new_promise(
 
 
 def _insert(rows: list[Delivery]) -> int:
+    records.hold_back(rows)
     Delivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
     return Delivery.objects.filter(pk__in=_pks(rows)).count()

@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from acervo.crms.contract import RecordRef
-from acervo.models import Connection, RecordLink
+from django.db.models import Q
+
+from acervo.crms.contract import CrmErrorKind, RecordRef
+from acervo.deliver.refusals import DETACHED, LEFT_OUT
+from acervo.models import Connection, Delivery, MediaFile, RecordLink
 
 CONTACT = "contact"
 BY = "system:deliver"
 
 # Why a link was made.
 MATCHED, CREATED, CHOSEN, WRITTEN = "matched_phone", "created", "chosen", "written"
+RULE = "rule"
+"""The only open deal or ticket of the contact, where the connection wants that."""
 MOVED = "moved"
 """The CRM answered with another record than we asked for: people merged two there."""
 
@@ -36,7 +41,7 @@ def known(connection_id: UUID, people: Collection[UUID], files: Collection[UUID]
     links = RecordLink.objects.filter(connection=connection_id)
     for link in links.filter(person__in=people, object_type=CONTACT):
         found.contacts[link.person_id] = reference(link)  # type: ignore[index]  # filtered: has a person
-    for link in links.filter(media__in=files).order_by("linked_at", "id"):
+    for link in links.filter(media__in=files, untie_asked_at=None).order_by("linked_at", "id"):
         if link.reason == WRITTEN:  # an account that outgrew notes has an older record too: the newest counts
             found.files[link.media_id] = reference(link)  # type: ignore[index]  # filtered: has a file
         else:
@@ -61,6 +66,43 @@ def owners(connection_id: UUID, contacts: Collection[RecordRef]) -> dict[str, UU
         for record_id, person_id in links.values_list("record_id", "person_id")
         if person_id
     }
+
+
+def undecided() -> Q:
+    """Promises that wait for somebody to say who a person is in the CRM."""
+    return Q(refusal=CrmErrorKind.AMBIGUOUS) | Q(refusal=DETACHED, refusal_facts__object_type=CONTACT)
+
+
+def hold_back(promises: Collection[Delivery]) -> None:
+    """New promises about people who wait for an answer already, or are left out, wait from the start: another look into
+    the CRM would find no more than the last."""
+    people = dict(
+        MediaFile.objects.filter(pk__in=[row.media_id for row in promises]).values_list("pk", "person_id")
+    )
+    held: dict[tuple[UUID, UUID], Delivery] = {}
+    for row in Delivery.objects.filter(
+        undecided() | Q(refusal=LEFT_OUT),
+        stopped_at__isnull=False,
+        connection__in={row.connection_id for row in promises},
+        media__person__in=set(people.values()),
+    ).select_related("media"):
+        held[row.connection_id, row.media.person_id] = row
+    for promise in promises if held else ():
+        if alike := held.get((promise.connection_id, people.get(promise.media_id) or UUID(int=0))):
+            promise.stopped_at = promise.refused_at = promise.promised_at
+            promise.refusal, promise.refusal_facts = alike.refusal, alike.refusal_facts
+
+
+def settle_contact(
+    connection: Connection, person_id: UUID, contact: RecordRef, reason: str, *, by: str, at: datetime
+) -> None:
+    """Somebody said who this is: whatever was known before makes room."""
+    RecordLink.objects.update_or_create(
+        connection=connection,
+        person_id=person_id,
+        object_type=CONTACT,
+        defaults={"workspace_id": connection.workspace_id, **_facts(contact, reason, by, at)},
+    )
 
 
 def remember_contacts(

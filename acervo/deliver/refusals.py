@@ -23,6 +23,9 @@ DETACHED = "detached"
 DOUBLED = "doubled"
 """The CRM holds a file of ours more than once. Shown; which copy to remove is for people to say."""
 
+LEFT_OUT = "left_out"
+"""Somebody decided that a person's files do not go to this CRM."""
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 10.0, 6 * 3600.0
 QUOTA_WAIT_S = 3600.0
 

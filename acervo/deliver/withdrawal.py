@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from acervo.deliver.account import OpenConnector
 from acervo.deliver.records import BY, WRITTEN
 from acervo.deliver.refusals import subject
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, RecordLink
+from acervo.models import AuditEntry, Connection, Deed, Delivery, Discrepancy, MediaFile, RecordLink
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,13 @@ async def withdraw(
 ) -> None:
     """Safe to run twice. Raises StillBeingWritten and CrmBusy, after everything else was done. A paused CRM is asked once
     it goes on; one that is removed, or refuses, keeps its record, and the audit trail says so."""
-    links = await in_thread(_stop, media_id)
+    await let_go(await in_thread(_stop, media_id), http=http, open_connector=open_connector)
+
+
+async def let_go(
+    links: Sequence[RecordLink], *, http: httpx.AsyncClient, open_connector: OpenConnector
+) -> None:
+    """Our records leave the CRM, and the links are forgotten; what a CRM keeps is written down. Raises CrmBusy."""
     busy: CrmError | None = None
     for link in links:
         try:
@@ -69,6 +76,7 @@ def _stop(media_id: UUID) -> list[RecordLink]:
         if any(until and until > at for until in in_hand):
             raise StillBeingWritten(after_s=IN_HAND_S)
         promised.delete()
+        Discrepancy.objects.filter(media=media_id).delete()
     ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
     return list(ours.select_related("connection").order_by("pk"))
 

@@ -5,8 +5,9 @@ from acervo.models.api_token import ApiToken, KeptAnswer, Scope, by_token
 from acervo.models.audit import AuditEntry, Deed, by_member
 from acervo.models.backfill import Backfill
 from acervo.models.chat_import import ChatImport
-from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose
+from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose, Repairs
 from acervo.models.consent import ConsentAnswer
+from acervo.models.contact_decision import ContactDecision, Verdict
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.embed import Embed, EmbedAgent, EmbedKey, EmbedSession, ShownTo
@@ -17,6 +18,7 @@ from acervo.models.message import Chat, Direction, Message
 from acervo.models.person import Person, PersonIdentifier
 from acervo.models.probe import Probe
 from acervo.models.receipt import Receipt
+from acervo.models.reconciliation import Discrepancy, Fault, Reconciliation, Settlement
 from acervo.models.record_link import RecordLink
 from acervo.models.remake import Remake
 from acervo.models.rendition import Rendition, RenditionKind, UnmadeRendition
@@ -47,11 +49,13 @@ __all__ = [
     "ChatImport",
     "Connection",
     "ConsentAnswer",
+    "ContactDecision",
     "DataKey",
     "Deed",
     "Delivery",
     "Detail",
     "Direction",
+    "Discrepancy",
     "EarlyStatus",
     "Embed",
     "EmbedAgent",
@@ -61,6 +65,7 @@ __all__ = [
     "EventDelivery",
     "EventKind",
     "EventTry",
+    "Fault",
     "FileTag",
     "Happened",
     "KeptAnswer",
@@ -78,16 +83,19 @@ __all__ = [
     "Probe",
     "Purpose",
     "Receipt",
+    "Reconciliation",
     "RecordLink",
     "Remake",
     "Rendition",
     "RenditionKind",
+    "Repairs",
     "Role",
     "Scope",
     "SealedObject",
     "Sealing",
     "Sending",
     "SendingPurpose",
+    "Settlement",
     "Setup",
     "SetupLink",
     "Severity",
@@ -102,6 +110,7 @@ __all__ = [
     "TranscriptEdit",
     "TranscriptSegment",
     "UnmadeRendition",
+    "Verdict",
     "When",
     "Workspace",
     "by_member",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -39,6 +40,21 @@ class OnRevoke(models.TextChoices):
     """Only those who decide see them."""
     DELETE = "delete", "delete"
     """Their bytes go; the row stays and says why."""
+
+
+class Repairs(models.TextChoices):
+    """What becomes of a file whose record in a CRM is not as we wrote it. A deleted record is never made anew unasked."""
+
+    ALWAYS = "always", "always"
+    """It is written again."""
+    EMPTIED = "emptied", "emptied"
+    """Only where fields were emptied; what somebody wrote instead is shown, and stays."""
+    ASK = "ask", "ask"
+    """It is shown, and a person says."""
+
+
+RELATED_TYPES = ("deal", "ticket", "campaign")
+"""What a file can be tied to besides its contact, in the words of the connectors."""
 
 
 class Connections(models.QuerySet["Connection"]):
@@ -79,6 +95,17 @@ class Connection(models.Model):
         max_length=8, choices=OnRevoke, default=OnRevoke.KEEP, db_default=OnRevoke.KEEP
     )
     """Changed by `govern.connections.change_on_revoke`; holds for what is taken back from then on."""
+    repairs = models.CharField(
+        max_length=8, choices=Repairs, default=Repairs.ALWAYS, db_default=Repairs.ALWAYS
+    )
+    """Of a CRM: changed by `deliver.reconcile.change_repairs`."""
+    ties_to = ArrayField(
+        models.CharField(max_length=12),
+        default=list,
+        db_default=models.Value([], ArrayField(models.CharField(max_length=12))),
+        blank=True,
+    )
+    """Of a CRM: new files go onto the only open one of these of their contact; see `deliver.associations`."""
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=64)
 
@@ -143,6 +170,13 @@ class Connection(models.Model):
             ),
             models.CheckConstraint(
                 name="connection_on_revoke_is_known", condition=Q(on_revoke__in=OnRevoke.values)
+            ),
+            models.CheckConstraint(
+                name="connection_repairs_are_known", condition=Q(repairs__in=Repairs.values)
+            ),
+            models.CheckConstraint(
+                name="connection_ties_files_to_what_is_known",
+                condition=Q(ties_to__contained_by=list(RELATED_TYPES)),
             ),
         ]
 

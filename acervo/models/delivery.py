@@ -22,6 +22,10 @@ class Deliveries(models.QuerySet["Delivery"]):
     def visible_to(self, member: Member) -> Self:
         return self.filter(workspace=member.workspace_id, media__in=MediaFile.objects.visible_to(member))
 
+    def stopped(self) -> Self:
+        """Only a person can go on, in a CRM that is still connected."""
+        return self.filter(stopped_at__isnull=False, connection__removed_at=None)
+
     def due(self, at: datetime) -> Self:
         """Promises that may be kept now: neither kept, given up, waiting for a person, in other hands, nor of a
         backfill that is paused."""
@@ -101,6 +105,11 @@ class Delivery(models.Model):
                 fields=["connection", "verified_at"],
                 name="delivery_to_verify",
                 condition=Q(delivered_at__isnull=False),
+            ),
+            models.Index(
+                fields=["connection", "refusal"],
+                name="delivery_stopped",
+                condition=Q(stopped_at__isnull=False),
             ),
             models.Index(
                 fields=["connection"], name="delivery_in_hand", condition=Q(claimed_until__isnull=False)

@@ -34,9 +34,14 @@ class RecordLink(models.Model):
     record_id = models.CharField(max_length=128)
     url = models.URLField(max_length=500, null=True, blank=True)
     reason = models.CharField(max_length=32)
-    """matched_phone, created, chosen, written."""
+    """matched_phone, created, chosen, written, moved, rule."""
     linked_by = models.CharField(max_length=64)
     linked_at = models.DateTimeField()
+    untie_asked_at = models.DateTimeField(null=True, blank=True)
+    """When somebody wanted the file off this deal or ticket again; the row goes once the CRM let go."""
+    untie_asked_by = models.CharField(max_length=64, null=True, blank=True)
+    untie_refusal = models.CharField(max_length=32, null=True, blank=True)
+    """Why the CRM does not let go, as a CrmErrorKind."""
 
     objects = RecordLinks.as_manager()
 
@@ -56,8 +61,21 @@ class RecordLink(models.Model):
                 condition=Q(media__isnull=False),
                 name="file_has_one_record_of_a_type_in_a_crm",
             ),
+            models.CheckConstraint(
+                name="untying_has_a_time_and_an_author_or_neither",
+                condition=Q(untie_asked_at=None, untie_asked_by=None, untie_refusal=None)
+                | Q(untie_asked_at__isnull=False, untie_asked_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="only_a_file_is_untied", condition=Q(untie_asked_at=None) | Q(media__isnull=False)
+            ),
         ]
-        indexes = [models.Index(fields=["connection", "record_id"], name="link_by_record")]
+        indexes = [
+            models.Index(fields=["connection", "record_id"], name="link_by_record"),
+            models.Index(
+                fields=["untie_asked_at"], name="link_to_untie", condition=Q(untie_asked_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return ids.text(self.id)

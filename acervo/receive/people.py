@@ -17,6 +17,7 @@ from acervo.models import (
     Chat,
     ChatImport,
     ConsentAnswer,
+    ContactDecision,
     DataKey,
     MediaFile,
     Message,
@@ -206,6 +207,10 @@ def _move(loser: UUID, into: UUID) -> None:
         if {"connection_id": link.connection_id, "object_type": link.object_type} not in list(linked):
             link.person_id = into
             link.save(update_fields=["person"])
+    decided = ContactDecision.objects.standing().filter(person=into).values("connection_id")
+    ContactDecision.objects.filter(person=loser).exclude(undone_at=None, connection__in=decided).update(
+        person=into
+    )
     loser_row = Person.objects.filter(pk=loser)
     name = loser_row.values_list("name", flat=True).first()
     loser_row.update(merged_into=into, merged_at=clock.now())

@@ -134,17 +134,21 @@ def name_of(media: MediaFile) -> str:
 def crm_status(deliveries: Iterable[Delivery]) -> words.Status | None:
     """The most urgent of a file's promises: stopped before trying before queued before delivered."""
     states = {delivery_state(delivery) for delivery in deliveries}
-    for state in ("choose", "stopped", "trying", "queued", "delivered"):
+    for state in ("choose", "stopped", "trying", "queued", "delivered", "left_out"):
         if state in states:
             return words.DELIVERY_STATES[state]
     return None
 
 
 def delivery_state(delivery: Delivery) -> str:
-    """The delivery's own state, or `choose` where a person has to pick a record."""
-    if delivery.state == "stopped" and delivery.refusal_facts.get("candidates"):
-        return "choose"
-    return delivery.state
+    """The delivery's own state; of one that stopped, `choose` where somebody has to say who this is in the CRM, and
+    `left_out` where somebody said that it is not to go there."""
+    if delivery.state != "stopped":
+        return delivery.state
+    if delivery.refusal == "left_out":
+        return "left_out"
+    facts = delivery.refusal_facts
+    return "choose" if "candidates" in facts or facts.get("object_type") == "contact" else "stopped"
 
 
 def _thumb(media: MediaFile) -> Rendition | None:

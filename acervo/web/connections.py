@@ -36,6 +36,8 @@ class Row:
     reason: words.Words
     waiting: int
     """Files not captured yet, or deliveries not made yet."""
+    stopped: int
+    """Of deliveries: those that only a person can set going."""
     last_file_at: datetime | None
     deadline: datetime | None
     """When the most urgent waiting file can no longer be had."""
@@ -125,7 +127,22 @@ def _with_facts(member: Member, found: QuerySet[Connection]) -> QuerySet[Connect
     number: IntegerField[int, int] = IntegerField()
     return found.annotate(
         awaited=Coalesce(Subquery(awaited.annotate(n=Count("pk")).values("n"), output_field=number), 0),
-        promised=Coalesce(Subquery(promised.annotate(n=Count("pk")).values("n"), output_field=number), 0),
+        promised=Coalesce(
+            Subquery(
+                promised.filter(stopped_at=None).annotate(n=Count("pk")).values("n"), output_field=number
+            ),
+            0,
+        ),
+        stopped=Coalesce(
+            Subquery(
+                promised.filter(stopped_at__isnull=False)
+                .exclude(refusal="left_out")
+                .annotate(n=Count("pk"))
+                .values("n"),
+                output_field=number,
+            ),
+            0,
+        ),
         deadline=Subquery(awaited.annotate(at=Min("fetch_before")).values("at")),
         last_file_at=Subquery(
             files.annotate(at=Max("received_at", filter=Q(stored_at__isnull=False))).values("at")
@@ -146,6 +163,7 @@ def _row(account: Any) -> Row:
         status=words.CONNECTION_STATES[account.state],
         reason=reason,
         waiting=account.promised if is_crm else account.awaited,
+        stopped=account.stopped,
         last_file_at=account.last_success_at if is_crm else account.last_file_at,
         deadline=account.deadline,
         webhook_url=govern.webhook_url(account) if _is_pasted(account) else "",

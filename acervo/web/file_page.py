@@ -16,7 +16,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from acervo import journey
 from acervo.base import filetypes, ids
-from acervo.base.errors import Refused
 from acervo.models import (
     Ability,
     AuditEntry,
@@ -30,6 +29,7 @@ from acervo.models import (
 )
 from acervo.web import words
 from acervo.web.answers import about_file, may_answer
+from acervo.web.associations import Tie, missing, ties_of
 from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, delivery_state, with_facts
 from acervo.web.custody import custody
@@ -65,15 +65,17 @@ class Promise:
     status: words.Status
     reason: words.Words
     record: RecordLink | None
+    ties: Sequence[Tie] = ()
+    can_tie: bool = False
+    """It stands there, and so does its contact."""
 
     @property
     def slug(self) -> str:
         return ids.text(self.delivery.pk)
 
     @property
-    def candidates(self) -> list[dict[str, str]]:
-        offered: list[dict[str, str]] = self.delivery.refusal_facts.get("candidates", [])
-        return offered if self.state == "choose" else []
+    def can_retry(self) -> bool:
+        return self.state in ("stopped", "trying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Moment:
 def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
     media = _visible(request.user, file)
     deliveries = list(media.deliveries.select_related("connection").order_by("promised_at"))
-    links = list(media.record_links.select_related("connection"))
+    links = list(media.record_links.select_related("connection").order_by("-linked_at"))
+    contacts = list(media.person.record_links.select_related("connection"))
     shown, drawn = card(media), pages(media)
     spoken = shown_transcript(request.user, media, editing=request.GET.get("correct", ""))
     return render(
@@ -110,8 +113,9 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
             "can_retry": request.user.can(Ability.RETRY) and not media.erase_asked_at,
             "answers": about_file(request.user, media),
             "may_answer": may_answer(request.user, media),
-            "promises": [_promise(delivery, links) for delivery in deliveries],
-            "contact_links": list(media.person.record_links.select_related("connection")),
+            "promises": [_promise(delivery, links, contacts) for delivery in deliveries],
+            "missing": missing(request.user, media, deliveries),
+            "contact_links": contacts,
             "history": _history(request.user, media, deliveries),
             "copies": _copies(request.user, media),
             "renditions": [
@@ -145,20 +149,6 @@ def retry_delivery(request: MemberRequest, file: UUID, delivery: UUID) -> HttpRe
     return redirect("file", file)
 
 
-@require_POST
-@for_members
-@needs(Ability.RETRY)
-def choose_record(request: MemberRequest, file: UUID, delivery: UUID) -> HttpResponse:
-    promised = _visible_delivery(request.user, file, delivery)
-    try:
-        journey.choose_record(promised, request.POST.get("record", ""), by=by_member(request.user))
-    except Refused:
-        messages.error(request, _("Choose one of the records the CRM offered."))
-    else:
-        messages.success(request, _("Chosen. All files of this contact follow by themselves."))
-    return redirect("file", file)
-
-
 def _visible(member: Member, file: UUID) -> MediaFile:
     return get_object_or_404(
         with_facts(MediaFile.objects.visible_to(member)).select_related("message"), pk=file
@@ -185,13 +175,23 @@ def _viewer(shown: Card, drawn: Sequence[Page]) -> str:
     return "pages" if drawn else "document"
 
 
-def _promise(delivery: Delivery, links: Iterable[RecordLink]) -> Promise:
+def _promise(delivery: Delivery, links: Sequence[RecordLink], contacts: Iterable[RecordLink]) -> Promise:
     state = delivery_state(delivery)
     reason = words.crm_refusal(delivery.refusal) if state != "delivered" else ""
     if delivery.connection.paused_at and state != "delivered":
         reason = words.pause_reason(delivery.connection.pause_reason, is_crm=True)
-    record = next((link for link in links if link.connection_id == delivery.connection_id), None)
-    return Promise(delivery, state, words.DELIVERY_STATES[state], reason, record)
+    here = [link for link in links if link.connection_id == delivery.connection_id]
+    record = next((link for link in here if link.reason == "written"), None)
+    has_contact = any(link.connection_id == delivery.connection_id for link in contacts)
+    return Promise(
+        delivery,
+        state,
+        words.DELIVERY_STATES[state],
+        reason,
+        record,
+        ties_of(here, delivery),
+        can_tie=record is not None and has_contact and not delivery.connection.removed_at,
+    )
 
 
 def _history(member: Member, media: MediaFile, deliveries: Iterable[Delivery]) -> list[Moment]:

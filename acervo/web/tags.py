@@ -256,6 +256,12 @@ def pause_words(code: str | None) -> words.Words:
 
 
 @register.filter
+def stopped_word(code: str) -> words.Words:
+    """Why deliveries stopped, in a word or two, for a filter."""
+    return words.STOPPED.get(code, code)
+
+
+@register.filter
 def record_word(object_type: str) -> words.Words:
     return words.RECORD_TYPES.get(object_type, object_type)
 

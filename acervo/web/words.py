@@ -282,6 +282,26 @@ FAMILIES: Final[Mapping[str, Words]] = {
     "hook_ended": _("This hook has ended. Make a new one."),
     "hook_secret": _("A signing secret begins with whsec_ and holds 24 to 64 bytes."),
     "too_many_hooks": _("This workspace has as many hooks as it may have. Remove some first."),
+    "decided_meanwhile": _("Somebody else decided about this contact a moment ago."),
+    "being_decided": _(
+        "Somebody else is deciding about this contact, or one of their files is just being written. Try again in a moment."
+    ),
+    "contact_gone": _("This contact is no longer in the CRM. Choose another one."),
+    "no_new_contact": _(
+        "The CRM takes no second contact with this number as its key. Choose the one that has it, or take the key away there first."
+    ),
+    "not_a_record": _("This is neither the address of a contact nor its id."),
+    "being_taken_out": _(
+        "What was written to the wrong contact is just leaving the CRM. Try again in a moment."
+    ),
+    "not_for_crms": _("This file cannot be written to a CRM now: it is not ready, or nobody may open it."),
+    "related_not_offered": _(
+        "This is not among the deals and tickets of the contact any more. Choose again."
+    ),
+    "already_tied": _("The file is on another one of this kind already. Take it off there first."),
+    "no_contact_yet": _(
+        "The contact in the CRM is not known yet. Once the file stands there, it can be linked."
+    ),
 }
 
 # ── what we send ──
@@ -358,6 +378,7 @@ DRIFT: Final[Mapping[str, Words]] = {
         "Somebody removed this record in the CRM. We do not make it anew unless you ask: send again."
     ),
     "doubled": _("The CRM holds this file more than once. Remove the copies you do not want there."),
+    "left_out": _("Somebody decided that this contact's files do not go to this CRM."),
 }
 DELIVERY_STATES: Final[Mapping[str, Status]] = {
     "delivered": Status(_("Delivered"), "ok", "circle-check"),
@@ -365,6 +386,79 @@ DELIVERY_STATES: Final[Mapping[str, Status]] = {
     "trying": Status(_("Trying"), "warn", "refresh-cw"),
     "stopped": Status(_("Not delivered"), "bad", "circle-x"),
     "choose": Status(_("Choose a record"), "warn", "user-check"),
+    "left_out": Status(_("Kept out of the CRM"), "", "ban"),
+}
+NOT_PROMISED: Final[Mapping[str, Words]] = {
+    "earlier": _("It came before this CRM was connected, so it was not written there."),
+    "waiting": _("It is written there once it is here and was looked into."),
+    "held": _("A file that is held or in quarantine is not written to any CRM."),
+    "taken_back": _("Its sender took it back, so no CRM is told of it."),
+    "lost": _("It could not be captured, so there is nothing to write."),
+    "imported": _("It came with a chat export that stays out of the CRMs."),
+}
+"""Why a CRM knows nothing of a file."""
+VERDICTS: Final[Mapping[str, Words]] = {
+    "chosen": _("One of the CRM's contacts was chosen"),
+    "new": _("A new contact was made"),
+    "left_out": _("Kept out of the CRM"),
+}
+VERDICT_DONE: Final[Mapping[str, Words]] = {
+    "chosen": _("Decided. The files that waited are on their way to %(name)s."),
+    "new": _("A new contact was made. The files that waited are on their way to %(name)s."),
+    "left_out": _("Decided. This contact's files stay out of %(name)s."),
+}
+STOPPED: Final[Mapping[str, Words]] = {
+    CrmErrorKind.AMBIGUOUS: _("Several contacts"),
+    "detached": _("Removed in the CRM"),
+    CrmErrorKind.VALIDATION: _("A value was refused"),
+    CrmErrorKind.FORBIDDEN: _("No permission"),
+    CrmErrorKind.NOT_FOUND: _("Record not found"),
+    CrmErrorKind.CONFLICT: _("Changed at the same time"),
+    CrmErrorKind.UNSUPPORTED: _("Not in this plan"),
+    "left_out": _("Kept out"),
+}
+"""Why deliveries stopped, for a filter."""
+WHAT_TO_DO: Final[Mapping[str, Words]] = {
+    CrmErrorKind.AMBIGUOUS: _("Decide who it is"),
+    "detached": _("Send it again to make a new record, or decide who it is"),
+    CrmErrorKind.VALIDATION: _("Look at the fields in the CRM, then try again"),
+    CrmErrorKind.FORBIDDEN: _("Give the access the missing permission, then try again"),
+    CrmErrorKind.NOT_FOUND: _("Try again to make a new record"),
+    CrmErrorKind.CONFLICT: _("Try again"),
+    CrmErrorKind.UNSUPPORTED: _("Another plan or setting of the CRM, then try again"),
+    "left_out": _("Take the decision back where it was made"),
+}
+"""What sets a stopped delivery going, in a few words; what is not here is tried again."""
+FAULTS: Final[Mapping[str, Status]] = {
+    "drifted": Status(_("Changed in the CRM"), "warn", "pencil"),
+    "cleared": Status(_("Emptied in the CRM"), "warn", "circle"),
+    "deleted": Status(_("Deleted in the CRM"), "bad", "circle-x"),
+    "doubled": Status(_("More than once in the CRM"), "warn", "copy"),
+    "closed": Status(_("Its link opens nothing"), "bad", "lock"),
+}
+SETTLEMENTS: Final[Mapping[str, Words]] = {
+    "rewritten": _("Written again"),
+    "left": _("Left as it is"),
+    "gone": _("As it should be again"),
+}
+REPAIRS: Final[Mapping[str, tuple[Words, Words]]] = {
+    "always": (
+        _("Write it again"),
+        _("Whatever was changed or emptied in our fields is put right at once."),
+    ),
+    "emptied": (
+        _("Only where it was emptied"),
+        _("What somebody wrote instead is shown on this page, and stays until you say."),
+    ),
+    "ask": (_("Ask"), _("Nothing is written by itself: everything is shown on this page first.")),
+}
+"""What happens to our fields that somebody changed in the CRM: the choice, and what it means."""
+REACH: Final[Mapping[str, Words]] = {
+    "ok": _("Our address answered, so the links lead here."),
+    "private": _("Our address lies in a private network: the links open only from there."),
+    "certificate": _("The certificate of our address is not good, so browsers warn before a link opens."),
+    "silent": _("Our address did not answer, so the links opened nothing."),
+    "wrong_answer": _("Something else answers at our address, so the links lead astray."),
 }
 CRM_STATES: Final[Mapping[str, Words]] = {
     "delivered": _("Delivered"),
@@ -378,6 +472,7 @@ RECORD_TYPES: Final[Mapping[str, Words]] = {
     "note": _("Note"),
     "deal": _("Deal"),
     "ticket": _("Ticket"),
+    "campaign": _("Campaign"),
 }
 LINK_REASONS: Final[Mapping[str, Words]] = {
     "matched_phone": _("Found by phone number"),
@@ -385,6 +480,7 @@ LINK_REASONS: Final[Mapping[str, Words]] = {
     "chosen": _("Chosen by hand"),
     "written": _("Written by Acervo"),
     "moved": _("Moved along with the contact in the CRM"),
+    "rule": _("By the connection's rule"),
 }
 
 # ── transcripts ──
@@ -549,7 +645,22 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "delivery.renewed": Happening(_("Changed in the CRM, so it is written again"), "refresh-cw", "info"),
     "delivery.doubled": Happening(_("Found more than once in the CRM"), "copy", "warn"),
     "delivery.retried": Happening(_("Delivery asked for again"), "refresh-cw", "info"),
-    "delivery.record_chosen": Happening(_("A CRM record was chosen"), "user-check", "ok"),
+    "delivery.record_chosen": Happening(_("Whose record it is in the CRM was decided"), "user-check", "ok"),
+    "delivery.left_out": Happening(_("Kept out of the CRM"), "ban", "warn"),
+    "delivery.promised": Happening(_("Somebody wanted it written to the CRM"), "send", "info"),
+    "delivery.drifted": Happening(_("Changed in the CRM, and left so for now"), "pencil", "warn"),
+    "delivery.left": Happening(_("What stands in the CRM may stay"), "check", "info"),
+    "file.tied": Happening(_("Linked to a deal, a ticket or a campaign"), "link-2", "ok"),
+    "file.untie_asked": Happening(_("Somebody wanted it off a deal, a ticket or a campaign"), "x", "info"),
+    "file.untied": Happening(_("Taken off a deal, a ticket or a campaign"), "x", "info"),
+    "person.decided": Happening(_("Who this is in the CRM was decided"), "user-check", "ok"),
+    "person.decision_undone": Happening(_("A decision about a contact was taken back"), "rotate-ccw", "warn"),
+    "connection.ties_changed": Happening(
+        _("What files are linked to by themselves was changed"), "settings", "info"
+    ),
+    "connection.repairs_changed": Happening(
+        _("What happens to changed fields was changed"), "settings", "info"
+    ),
     "connection.made": Happening(_("Connected"), "plug", "ok"),
     "connection.fields_ensured": Happening(_("Our fields in the CRM were checked and made"), "check", "ok"),
     "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
@@ -693,6 +804,13 @@ def lost(code: str | None) -> Words:
 def crm_refusal(code: str | None) -> Words:
     """Why a delivery is not done; the same code may mean something else for a capture."""
     return (CRM_REFUSALS.get(code) or DRIFT.get(code) or refusal(code)) if code else ""
+
+
+def untie_refusal(code: str) -> Words:
+    """Why a CRM does not let go of a file on a deal or a ticket."""
+    if code == CrmErrorKind.UNSUPPORTED:
+        return _("This CRM cannot take it off again by itself. Remove it there by hand.")
+    return crm_refusal(code)
 
 
 def transcript_trouble(code: str | None) -> Words:

@@ -179,6 +179,9 @@ class Account:
                 raise Refusal(404, "OBJECT_NOT_FOUND", "an object to associate does not exist")
         self.associations |= {(from_type, from_id, to_type, to_id), (to_type, to_id, from_type, from_id)}
 
+    def dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        self.associations -= {(from_type, from_id, to_type, to_id), (to_type, to_id, from_type, from_id)}
+
     def associated(self, from_type: str, from_id: str, to_type: str) -> list[str]:
         ids = (row[3] for row in self.associations if row[:3] == (from_type, from_id, to_type))
         return sorted((one for one in ids if self.records[to_type][one].is_live), key=int)

@@ -45,6 +45,11 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", f"{_OBJECTS}/{{object_type}}/{{record_id}}", objects_api.archive),
     ("GET", f"{_OBJECTS}/{{object_type}}/{{record_id}}/associations/{{to_type}}", associations_api.list_),
     (
+        "DELETE",
+        f"{_OBJECTS}/{{from_type}}/{{from_id}}/associations/{{to_type}}/{{to_id}}",
+        associations_api.remove,
+    ),
+    (
         "PUT",
         f"{_OBJECTS}/{{from_type}}/{{from_id}}/associations/default/{{to_type}}/{{to_id}}",
         associations_api.default,

@@ -38,6 +38,12 @@ def default(account: Account, call: Call) -> Answer:
     return batch_json(account, [tie])
 
 
+def remove(account: Account, call: Call) -> Answer:
+    from_type, to_type = account.type_id(call.path["from_type"]), account.type_id(call.path["to_type"])
+    account.dissociate(from_type, call.path["from_id"], to_type, call.path["to_id"])
+    return 204, None
+
+
 def batch_default(account: Account, call: Call) -> Answer:
     results, errors = [], []
     for entry in call.inputs:

@@ -38,7 +38,11 @@ def describe(org: Org, call: Call) -> Answer:
     name = call.path["object"]
     if not org.sees_object(name):
         raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
-    fields = [one.as_json() for one in org.objects[name].values() if org.sees(name, one.name)]
+    fields = [
+        one.as_json()
+        for one in org.objects[name].values()
+        if org.sees(name, one.name) and "." not in one.name
+    ]
     return 200, {"name": name, "fields": fields}
 
 

@@ -75,6 +75,9 @@ STANDARD: Mapping[str, Mapping[str, FieldDef]] = {
     "Contact": {
         **_of("Text", "FirstName", "LastName", "Email", "MailingCountry"),
         **_of("Phone", "Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone", length=40),
+        **_of("DateTime", "CreatedDate"),
+        **_of("Date", "LastActivityDate"),
+        **_of("Text", "Account.Name", "Owner.Name"),  # of other objects, as a query names them
     },
     "Opportunity": {
         **_of("Text", "Name"),

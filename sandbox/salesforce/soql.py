@@ -21,9 +21,19 @@ def run(org: Org, soql: str, *, with_deleted: bool) -> list[dict[str, Any]]:
     query = _Query(org, soql, with_deleted=with_deleted)
     return [
         {"attributes": {"type": query.object_name, "url": f"/sobjects/{query.object_name}/{one.id}"}}
-        | {name: one.get(name) for name in query.names}
+        | _shown(one, query.names)
         for one in query.rows()
     ]
+
+
+def _shown(one: Record, names: list[str]) -> dict[str, Any]:
+    """`Owner.Name` is answered as an object of its own, or null where there is none."""
+    shown: dict[str, Any] = {}
+    for name in names:
+        parent, _, child = name.partition(".")
+        value = one.get(name)
+        shown[parent] = value if not child else None if value is None else {child: value}
+    return shown
 
 
 class _Query:

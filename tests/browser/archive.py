@@ -108,7 +108,7 @@ def running(**settings: str) -> Iterator[Archive]:
 def stocked(**settings: str) -> Iterator[Archive]:
     """With a file of every kind, prepared and delivered; one is lost, one is gone, one waits for a choice."""
     with running(**settings) as archive:
-        _two_contacts_with_one_number(archive.hubspot, LIA)
+        two_contacts_with_one_number(archive.hubspot, LIA)
         media_ids = archive.on_stage(_send_stock)
         wait_for(lambda: _is_settled(archive.rows()), "settled", every_s=2)  # each look is a process
         for row in archive.rows():
@@ -139,9 +139,11 @@ def _is_settled(rows: list[dict[str, Any]]) -> bool:
     return len(rows) == len(STOCK) + 2 and all(row["state"] in ("ready", "lost") for row in rows)
 
 
-def _two_contacts_with_one_number(hubspot: str, customer: Customer) -> None:
+def two_contacts_with_one_number(hubspot: str, customer: Customer) -> None:
+    """Somebody typed the same customer in twice."""
     address = f"{hubspot}/crm/objects/{HUBSPOT_API_VERSION}/contacts"
-    for first in ("Lia", "Loja da Lia"):
+    name = customer.name.partition(" ")[0]
+    for first in (name, f"Loja da {name}"):
         made = httpx.post(
             address,
             headers={"Authorization": f"Bearer {TOKEN}"},

@@ -8,7 +8,17 @@ from acervo.base import clock, ids
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.fake.account import ACCOUNTS, FakeAccount
 from acervo.crms.fake.adapter import FakeCrm
-from acervo.deliver import account, attach, contacts, outbox, reconcile
+from acervo.deliver import (
+    account,
+    associations,
+    attach,
+    candidates,
+    contacts,
+    outbox,
+    reconcile,
+    review,
+    withdrawal,
+)
 from acervo.models import Delivery, MediaFile
 from tests.conftest import make_connection, make_file, make_person
 
@@ -85,7 +95,7 @@ def deliver_async(http):
     """`await deliver_async(crm)`: one batch, with its database work in threads, as in a worker."""
 
     async def one_batch(crm, through=FakeCrm, **options):
-        return await attach.deliver(crm.pk, http=http, open_connector=_opener(crm, through), **options)
+        return await attach.deliver(crm.pk, http=http, open_connector=opener(crm, through), **options)
 
     return one_batch
 
@@ -100,7 +110,7 @@ def deliver(deliver_async, one_transaction):
 def compare(http, one_transaction):
     @async_to_sync
     async def one_round(crm, through=FakeCrm, limit=100):
-        return await reconcile.reconcile(crm.pk, http=http, limit=limit, open_connector=_opener(crm, through))
+        return await reconcile.reconcile(crm.pk, http=http, limit=limit, open_connector=opener(crm, through))
 
     return one_round
 
@@ -113,11 +123,20 @@ def one_transaction(monkeypatch):
     async def here(do, *args, **kwargs):
         return await sync_to_async(do)(*args, **kwargs)
 
-    for module in (account, attach, contacts, reconcile):
+    for module in (
+        account,
+        associations,
+        attach,
+        candidates,
+        contacts,
+        reconcile,
+        review,
+        withdrawal,
+    ):
         monkeypatch.setattr(module, "in_thread", here)
 
 
-def _opener(crm, through):
+def opener(crm, through=FakeCrm):
     return lambda connection, http: through(
         CrmCredentials(secrets={"token": crm.account.token}, options=connection.options), http
     )

@@ -12,7 +12,7 @@ from acervo.base.database import in_thread
 from acervo.crms.contract import ContactMatch, CrmError, CrmErrorKind, RecordRef, SchemaReport, WriteResult
 from acervo.crms.fake.adapter import FakeCrm
 from acervo.crms.fields import written
-from acervo.deliver import fields, outbox
+from acervo.deliver import fields, outbox, records
 from acervo.models import AuditEntry, Connection, Delivery, MediaFile, PersonIdentifier, RecordLink
 from tests.conftest import make_person
 from tests.deliver.conftest import PHONE, make_crm, refusing
@@ -165,7 +165,8 @@ def test_two_contacts_with_one_number_are_shown_and_never_guessed(crm, promised,
     assert "0142" not in str(row.refusal_facts)
     assert held(crm) == [clear.media.slug]
 
-    outbox.choose_record(row, second.id, by=BY)
+    _choose(crm, person, second)
+    outbox.retry(row, by=BY)
     assert (deliver(crm)).delivered == 1
     assert unclear.media.slug in {crm.account.records[pk].values["media_id"] for pk in second.tied_to}
     assert not first.tied_to
@@ -178,17 +179,22 @@ def test_a_choice_made_while_the_crm_was_asked_is_not_asked_again(crm, promised,
     chosen = crm.account.add("contact", {"mobile": PHONE})
     earlier = promised(person=person)
     deliver(crm)
-    promised(person=person)
+    outbox.retry(earlier, by=BY)
 
     class Overtaken(FakeCrm):
         async def find_contacts(self, phone):
             found = await super().find_contacts(phone)
-            await sync_to_async(outbox.choose_record)(earlier, chosen.id, by=BY)
+            await sync_to_async(_choose)(crm, person, chosen)
             return found
 
     assert (deliver(crm, Overtaken)).stopped == 0
     deliver(crm)
-    assert len(held(crm)) == 2
+    assert len(held(crm)) == 1
+
+
+def _choose(crm, person, contact):
+    ref = RecordRef("contact", contact.id)
+    records.settle_contact(crm, person.pk, ref, records.CHOSEN, by=BY, at=clock.now())
 
 
 def test_a_contact_that_is_somebody_elses_already_is_not_taken(crm, promised, deliver, person, workspace):

@@ -8,9 +8,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from acervo.base import clock
-from acervo.base.errors import Refused
 from acervo.deliver import outbox, parcels
-from acervo.models import AuditEntry, Delivery, MediaFile, RecordLink
+from acervo.models import AuditEntry, Delivery, MediaFile
 from tests.conftest import make_connection, make_person
 from tests.deliver.conftest import make_crm
 
@@ -201,39 +200,3 @@ def test_asking_for_a_promise_already_kept_changes_nothing(crm, promised):
     row.refresh_from_db()
     assert row.delivered_at
     assert not AuditEntry.objects.exists()
-
-
-CANDIDATES = [
-    {"object_type": "contact", "record_id": "101", "url": None, "matched_on": "phone"},
-    {"object_type": "contact", "record_id": "102", "url": None, "matched_on": "mobile"},
-]
-
-
-def test_a_record_that_was_not_offered_cannot_be_chosen(promised):
-    row = promised()
-    stop(row, "ambiguous", candidates=CANDIDATES)
-    with pytest.raises(Refused):
-        outbox.choose_record(row, "999", by=BY)
-    assert not RecordLink.objects.exists()
-
-
-def test_choosing_the_record_frees_all_that_waited_for_the_answer(crm, promised, person):
-    asked, alike = promised(person=person), promised(person=person)
-    for row in (asked, alike):
-        stop(row, "ambiguous", candidates=CANDIDATES)
-    outbox.choose_record(asked, "102", by=BY)
-    assert {row.pk for row in outbox.claim(crm.pk)} == {asked.pk, alike.pk}
-    link = RecordLink.objects.get(person=person, connection=crm)
-    assert (link.record_id, link.reason, link.linked_by) == ("102", "chosen", BY)
-    entries = AuditEntry.objects.filter(action="delivery.record_chosen")
-    assert {entry.subject_id for entry in entries} == {asked.media_id, alike.media_id}
-
-
-def test_the_second_answer_changes_nothing(promised, person):
-    row = promised(person=person)
-    stop(row, "ambiguous", candidates=CANDIDATES)
-    outbox.choose_record(row, "102", by=BY)
-    outbox.retry(row, by=BY)
-    stop(row, "validation")
-    outbox.choose_record(row, "101", by=BY)
-    assert RecordLink.objects.get(person=person).record_id == "102"

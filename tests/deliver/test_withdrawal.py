@@ -12,7 +12,7 @@ from acervo.crms.contract import CrmErrorKind
 from acervo.crms.fake.adapter import FakeCrm
 from acervo.deliver import withdrawal
 from acervo.models import AuditEntry, Connection, Delivery, MediaFile, RecordLink
-from tests.deliver.conftest import _opener, refusing
+from tests.deliver.conftest import opener, refusing
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def withdraw(crm, http, one_transaction, monkeypatch):
 
     @async_to_sync
     async def one(media_id, through=FakeCrm):
-        await withdrawal.withdraw(media_id, http=http, open_connector=_opener(crm, through))
+        await withdrawal.withdraw(media_id, http=http, open_connector=opener(crm, through))
 
     return one
 

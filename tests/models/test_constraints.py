@@ -23,9 +23,11 @@ from acervo.models import (
     ChatImport,
     Connection,
     ConsentAnswer,
+    ContactDecision,
     DataKey,
     Deed,
     Delivery,
+    Discrepancy,
     EarlyStatus,
     Embed,
     EmbedAgent,
@@ -41,6 +43,7 @@ from acervo.models import (
     Message,
     PersonIdentifier,
     Probe,
+    Reconciliation,
     RecordLink,
     Remake,
     Rendition,
@@ -340,6 +343,29 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "link_is_of_a_person_or_of_a_file": lambda good: change(good.person_link, media=good.kept),
     "person_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.person_link),
     "file_has_one_record_of_a_type_in_a_crm": lambda good: copy(good.file_link),
+    "untying_has_a_time_and_an_author_or_neither": lambda good: change(good.file_link, untie_asked_at=NOW),
+    "only_a_file_is_untied": lambda good: change(good.person_link, untie_asked_at=NOW, untie_asked_by="test"),
+    "connection_repairs_are_known": lambda good: change(good.connection, repairs="never"),
+    "connection_ties_files_to_what_is_known": lambda good: change(good.connection, ties_to=["company"]),
+    # people and records in the CRMs
+    "person_is_decided_about_once_in_a_crm": lambda good: copy(good.decision),
+    "contact_decision_is_known": lambda good: change(good.decision, verdict="guessed"),
+    "contact_decision_names_a_record_or_leaves_the_person_out": lambda good: change(
+        good.decision, record_id=None
+    ),
+    "contact_decision_undo_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.decision, undone_at=NOW
+    ),
+    "contact_decision_is_taken_out_once_it_was_undone": lambda good: change(good.decision, taken_out_at=NOW),
+    "crm_is_reconciled_by_one_pass_at_a_time": lambda good: copy(good.reconciliation),
+    "reconciliation_finds_no_more_intact_than_it_looked_at": lambda good: change(
+        good.reconciliation, intact=1
+    ),
+    "file_has_one_open_discrepancy_in_a_crm": lambda good: copy(good.discrepancy),
+    "discrepancy_fault_is_known": lambda good: change(good.discrepancy, fault="odd"),
+    "discrepancy_is_settled_by_somebody_somehow_or_open": lambda good: change(
+        good.discrepancy, settled_at=NOW
+    ),
     "file_is_promised_to_a_crm_once": lambda good: copy(good.delivery),
     "delivery_is_not_both_kept_and_stopped": lambda good: change(
         good.delivery, delivered_at=NOW, stopped_at=NOW
@@ -391,6 +417,9 @@ def good(
         "asked_by": "test",
         "due_at": NOW,
     }
+    crm_pass = Reconciliation.objects.create(
+        workspace=workspace, connection=crm, began_at=NOW, asked_by="test"
+    )
     sending = Sending.objects.create(
         answers=kept.message,
         tried_at=NOW,
@@ -489,6 +518,25 @@ def good(
         event=event,
         telling=telling,
         call=EventTry.objects.create(delivery=telling, at=NOW, took_ms=12, code="ok", http_status=204),
+        decision=ContactDecision.objects.create(
+            workspace=workspace,
+            connection=crm,
+            person=kept.person,
+            verdict="chosen",
+            record_id="1",
+            stopped_because="ambiguous",
+            decided_at=NOW,
+            decided_by="test",
+        ),
+        reconciliation=crm_pass,
+        discrepancy=Discrepancy.objects.create(
+            workspace=workspace,
+            connection=crm,
+            media=kept,
+            reconciliation=crm_pass,
+            fault="drifted",
+            found_at=NOW,
+        ),
         sending=sending,
         queued=Sending.objects.create(**wish),
         repeated=Sending.objects.create(repeats=sending, **wish),

@@ -19,9 +19,11 @@ from acervo.models import (
     AuditEntry,
     Backfill,
     ChatImport,
+    ContactDecision,
     Delivery,
     EmbedKey,
     Receipt,
+    RecordLink,
     Remake,
     Role,
     Sending,
@@ -101,7 +103,23 @@ NEEDS = {
     "cancel_backfill": {Ability.CONNECT},
     "retry_capture": {Ability.RETRY},
     "retry_delivery": {Ability.RETRY},
-    "choose_record": {Ability.RETRY},
+    "review": {Ability.RETRY},
+    "review_decided": {Ability.RETRY},
+    "undo_decision": {Ability.RETRY},
+    "review_person": {Ability.RETRY},
+    "review_candidates": {Ability.RETRY},
+    "decide_contact": {Ability.RETRY},
+    "related": {Ability.RETRY},
+    "tie_file": {Ability.RETRY},
+    "untie_file": {Ability.RETRY},
+    "keep_tied": {Ability.RETRY},
+    "write_to_crm": {Ability.RETRY},
+    "undelivered": {Ability.OPERATE},
+    "retry_undelivered": {Ability.OPERATE, Ability.RETRY},
+    "reconciliation": {Ability.OPERATE},
+    "run_reconciliation": {Ability.OPERATE, Ability.RETRY},
+    "repair_discrepancies": {Ability.OPERATE, Ability.RETRY},
+    "reconciliation_rules": {Ability.CONNECT},
     "lift_limit": {Ability.CONFIGURE},
     "release": {Ability.DECIDE},
     "leave_in_quarantine": {Ability.DECIDE},
@@ -149,7 +167,6 @@ POSTED = {
     "resume",
     "retry_capture",
     "retry_delivery",
-    "choose_record",
     "reset_media_rules",
     "pause_remake",
     "resume_remake",
@@ -161,6 +178,8 @@ POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"pause_hook", "resume_hook", "renew_hook_secret", "sample_hook", "replay_events"}
 POSTED |= {"pause_backfill", "resume_backfill", "cancel_backfill"}
+POSTED |= {"undo_decision", "decide_contact", "tie_file", "untie_file", "keep_tied", "write_to_crm"}
+POSTED |= {"retry_undelivered", "run_reconciliation", "repair_discrepancies", "reconciliation_rules"}
 POSTED |= {"begin_import", "resume_import", "transcribe_import", "undo_import"}
 POSTED |= {"tag_file", "untag_file", "revoke_token"}
 POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "remove_engine", "transcribe_all"}
@@ -168,6 +187,15 @@ POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "rem
 POSTED |= {"embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
 OF_A_CRM = {"embed_settings", "embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
 OF_A_CRM |= {"embed_page", "embed_fetch", "embed_link"}
+OF_A_CRM |= {"review_person", "review_candidates", "decide_contact", "write_to_crm", "undelivered"}
+OF_A_CRM |= {
+    "retry_undelivered",
+    "reconciliation",
+    "run_reconciliation",
+    "repair_discrepancies",
+    "reconciliation_rules",
+}
+"""Whose `connection` is a CRM."""
 
 
 OF_THEIR_OWN = {"revoke_token"}
@@ -240,9 +268,18 @@ def ours(workspace, connection, kept_file, everybody):
     EmbedKey.objects.create(id=key.pk, connection=crm, token_sha256="0" * 64, made_by="test")
     wish = Wish(url="https://hooks.example.com/Marina", events=["media.ready"], name="Marina Duarte")
     hook, _secret = subscriptions.subscribe(workspace.pk, wish, by="test")
+    RecordLink.objects.create(
+        id=link.pk,  # both are a `link` in their addresses
+        workspace=workspace, connection=crm, media=media, object_type="deal", record_id="1", reason="chosen",
+        linked_by="test", linked_at=clock.now(),
+    )  # fmt: skip
+    decision = ContactDecision.objects.create(
+        workspace=workspace, connection=crm, person=media.person, verdict="left_out", reason="Marina Duarte",
+        stopped_because="ambiguous", decided_at=clock.now(), decided_by="test",
+    )  # fmt: skip
     return {
         "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk, "subscription": hook.pk,
-        "code": "not-a-code",
+        "code": "not-a-code", "decision": decision.pk,
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "crm": crm.pk, "run": run.pk, "segment": segment.pk, "form": "txt",
@@ -339,6 +376,7 @@ READS_OF_ITS_OWN = {
     ("tags.py", "FileTag"),  # of a file that is visible
     ("cards.py", "Rendition"),  # of files already visible, fetched along with them
     ("cards.py", "Delivery"),  # the same
+    ("reconciliations.py", "AuditEntry"),  # openings of files that are visible, in the member's workspace
     ("connections.py", "Delivery"),  # counted for a connection that is visible
     ("file_page.py", "AuditEntry"),  # of a file that is visible, in the member's workspace
     ("authors.py", "EmbedAgent"),  # agents of the CRMs of the member's workspace

@@ -10,6 +10,7 @@ import httpx
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
+    ContactCard,
     ContactDraft,
     ContactMatch,
     CrmCredentials,
@@ -79,6 +80,11 @@ class FakeCrm(OneByOne):
         )
         return [_match(one, name) for one, name in dict(reversed(list(held))).items()]
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        await self._knock()
+        wanted = {self.account.merged.get(ref.record_id, ref.record_id) for ref in contacts}
+        return [_card(one) for one in self.account.live("contact") if one.id in wanted]
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         await self._knock()
         if known:
@@ -101,6 +107,13 @@ class FakeCrm(OneByOne):
         record = self.account.get("media", media.record_id)
         for ref in to:
             self.account.tie(record, self.account.get(ref.object_type, ref.record_id))
+
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        await self._knock()
+        record = self.account.get("media", media.record_id)
+        record.tied_to.discard(from_.record_id)
+        if other := self.account.records.get(from_.record_id):
+            other.tied_to.discard(record.id)
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         await self._knock()
@@ -161,6 +174,18 @@ class FakeCrm(OneByOne):
             ),
             None,
         )
+
+
+def _card(record: FakeRecord) -> ContactCard:
+    values = record.values
+    name = " ".join(part for part in (values.get("first_name"), values.get("last_name")) if part)
+    return ContactCard(
+        RecordRef("contact", record.id),
+        name=name,
+        phones=tuple(values[name] for name in _TYPED if values.get(name)),
+        company=values.get("company", ""),
+        owner=values.get("owner", ""),
+    )
 
 
 def _match(record: FakeRecord, matched_on: str) -> ContactMatch:

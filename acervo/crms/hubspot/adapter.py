@@ -11,6 +11,7 @@ from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
+    ContactCard,
     ContactDraft,
     ContactMatch,
     CrmCredentials,
@@ -111,6 +112,9 @@ class HubSpot:
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records(), phone)
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        return await _describe(self._api, self._records(), [ref.record_id for ref in contacts])
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records(), draft, known)
 
@@ -142,6 +146,15 @@ class HubSpot:
         from_type = await self._path(media)
         for ref in to:
             await self._api.associate(from_type, media.record_id, await self._path(ref), ref.record_id)
+
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        try:
+            await self._api.dissociate(
+                await self._path(media), media.record_id, await self._path(from_), from_.record_id
+            )
+        except CrmError as error:
+            if error.kind is not CrmErrorKind.NOT_FOUND:
+                raise
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._records(), contact.record_id)
@@ -180,5 +193,5 @@ class HubSpot:
         return Records(self._portal_id, self._ui_domain, media_type, self._scheme)
 
 
-_erase_record = media.erase
-"""`media` names an argument in the methods of the contract."""
+_erase_record, _describe = media.erase, contacts.describe
+"""`media` and `contacts` name arguments in methods of the contract."""

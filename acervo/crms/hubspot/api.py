@@ -142,6 +142,11 @@ class Api:
         )
         await self.http.call("PUT", path)
 
+    async def dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        """All ties between two records. Of records that are not tied, or gone, nothing is to be undone."""
+        path = f"/crm/objects/{HUBSPOT_API_VERSION}/{from_type}/{from_id}/associations/{to_type}/{to_id}"
+        await self.http.call("DELETE", path)
+
     async def associate_many(self, from_type: str, to_type: str, pairs: Sequence[tuple[str, str]]) -> Json:
         path = f"/crm/associations/{HUBSPOT_API_VERSION}/{from_type}/{to_type}/batch/associate/default"
         inputs = [{"from": {"id": from_id}, "to": {"id": to_id}} for from_id, to_id in pairs]

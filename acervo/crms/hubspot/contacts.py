@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment
+from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment, moment_of
 from acervo.crms.hubspot.api import Api, Json
 from acervo.crms.hubspot.errors import read_item_error
 from acervo.crms.hubspot.records import Records, properties_of
@@ -21,6 +21,7 @@ _SEARCHABLE = {
     "mobilephone": "hs_searchable_calculated_mobile_number",
 }
 _TYPED = ("phone", "mobilephone", "hs_whatsapp_phone_number")
+_TOLD = ("firstname", "lastname", "email", "company", *_TYPED, "notes_last_updated")
 _COUNTRY = "hs_calculated_phone_number_country_code"
 READ = (
     "firstname",
@@ -42,6 +43,11 @@ async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]
     hits = await api.search("contacts", loose_search([phone]))
     verified = ((row, field_holding(row, phone)) for row in hits)
     return [match(records, row, name) for row, name in verified if name]
+
+
+async def describe(api: Api, records: Records, ids: Sequence[str]) -> Sequence[ContactCard]:
+    """Owners are ids here, and their names another scope: left out."""
+    return [_card(records, row) for row in await api.read_many("contacts", ids, _TOLD)]
 
 
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
@@ -93,12 +99,28 @@ def field_holding(row: Json, phone: str) -> str | None:
     return None
 
 
+def _card(records: Records, row: Json) -> ContactCard:
+    properties = properties_of(row)
+    return ContactCard(
+        records.ref("contact", str(row["id"])),
+        name=_name(properties),
+        phones=tuple(dict.fromkeys(value for name in _TYPED if (value := properties.get(name)))),
+        email=properties.get("email") or "",
+        company=properties.get("company") or "",
+        created_at=moment_of(row.get("createdAt")),
+        active_at=moment_of(properties.get("notes_last_updated") or row.get("updatedAt")),
+    )
+
+
+def _name(properties: Mapping[str, str | None]) -> str:
+    return " ".join(part for part in (properties.get("firstname"), properties.get("lastname")) if part)
+
+
 def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
     properties = properties_of(row)
-    name = " ".join(part for part in (properties.get("firstname"), properties.get("lastname")) if part)
     return ContactMatch(
         ref=records.ref("contact", str(row["id"])),
-        name=name or None,
+        name=_name(properties) or None,
         matched_on=matched_on,
         is_stamped=bool(properties.get(PHONE_KEY)),
     )
@@ -128,8 +150,16 @@ async def _create(api: Api, draft: ContactDraft) -> Json:
 
 async def _complete(api: Api, row: Json, draft: ContactDraft) -> str:
     """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
-    if changes := changes_of(row, draft):
+    if not (changes := changes_of(row, draft)):
+        return str(row["id"])
+    try:
         await api.update("contacts", str(row["id"]), changes)
+    except CrmError as error:
+        keys = [changes.pop(name, None) for name in (PHONE_KEY, PERSON_KEY)]
+        if error.kind is not CrmErrorKind.CONFLICT or not any(keys):
+            raise
+        if changes:  # our key is on another contact: somebody chose this one all the same, and we remember it
+            await api.update("contacts", str(row["id"]), changes)
     return str(row["id"])
 
 

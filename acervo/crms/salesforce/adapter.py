@@ -11,6 +11,7 @@ from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
+    ContactCard,
     ContactDraft,
     ContactMatch,
     CrmCredentials,
@@ -96,6 +97,9 @@ class Salesforce:
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records, phone)
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        return await _describe(self._api, self._records, [ref.record_id for ref in contacts])
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records, draft, known)
 
@@ -125,6 +129,13 @@ class Salesforce:
         if wanted:
             await _tie(self._api, self._place_of(media), record_id(media), wanted)
 
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        if from_.object_type not in _RELATES_TO:
+            raise CrmError(
+                CrmErrorKind.UNSUPPORTED, f"Salesforce has no place for a {from_.object_type} here"
+            )
+        await _untie(self._api, self._place_of(media), record_id(media), from_.object_type, record_id(from_))
+
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._records, contact)
 
@@ -142,5 +153,5 @@ class Salesforce:
         return self._place
 
 
-_tie, _erase = media.tie, media.erase
-"""`media` names an argument in the methods of the contract."""
+_tie, _untie, _erase, _describe = media.tie, media.untie, media.erase, contacts.describe
+"""`media` and `contacts` name arguments in methods of the contract."""

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import phonenumbers
 from phonenumbers.phonenumberutil import ndd_prefix_for_region
 
-from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment
+from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment, moment_of
 from acervo.crms.phones import forms, is_same_line, local_forms, region_of
 from acervo.crms.salesforce.api import Api, Json
 from acervo.crms.salesforce.definitions import CONTACT_NAMES
@@ -22,6 +22,9 @@ NAMELESS = "WhatsApp"
 
 _TYPED = ("Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone")
 READ = ("Id", "FirstName", "LastName", "MailingCountry", *_TYPED, *CONTACT_NAMES.values())
+_TOLD = ("Id", "FirstName", "LastName", "Email", *_TYPED[:2])
+_TOLD_OF_OTHERS = ("Account.Name", "Owner.Name", "CreatedDate", "LastActivityDate")
+"""Not everybody may see these; then the others are shown without them."""
 LIVES = ("IsDeleted", "MasterRecordId")
 _FOLLOWED_MERGES = 5
 
@@ -41,6 +44,19 @@ async def search(api: Api, records: Records, phone: str) -> Sequence[ContactMatc
     return [match(records, row, name) for row, name in verified if name]
 
 
+async def describe(api: Api, records: Records, ids: Collection[str]) -> Sequence[ContactCard]:
+    wanted = [one for one in ids if is_id(one)]
+    if not wanted:
+        return []
+    where = (f"Id IN {listed(wanted)}", "IsDeleted = false")
+    full, plain = await api.query(
+        select((*_TOLD, *_TOLD_OF_OTHERS), "Contact", *where),
+        select(_TOLD, "Contact", *where),
+        is_optional=True,
+    )
+    return [_card(records, row) for row in full or plain]
+
+
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
     """Completes the known contact, or the one already stamped with our key, or creates one.
     A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
@@ -51,7 +67,7 @@ async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordR
         except CrmError as error:
             row = await _meant(api, error, draft)
     if changes := changes_of(row, draft):
-        await api.update("Contact", str(row["Id"]), changes)
+        await _complete(api, str(row["Id"]), changes)
     return records.ref("contact", str(row["Id"]))
 
 
@@ -74,6 +90,17 @@ async def survivors(api: Api, ids: Collection[str]) -> dict[str, str]:
                 moved[first] = now
         asked = following
     return moved
+
+
+async def _complete(api: Api, contact_id: str, changes: dict[str, object]) -> None:
+    try:
+        await api.update("Contact", contact_id, changes)
+    except CrmError as error:
+        keys = [changes.pop(name, None) for name in (PHONE_KEY, PERSON_KEY)]
+        if error.kind is not CrmErrorKind.CONFLICT or not any(keys):
+            raise
+        if changes:  # our key is on another contact: somebody chose this one all the same, and we remember it
+            await api.update("Contact", contact_id, changes)
 
 
 async def _live(api: Api, contact_id: str) -> Json:
@@ -169,11 +196,31 @@ def field_holding(row: Json, phone: str) -> str | None:
     return next((name for name in _TYPED if is_same_line(row.get(name), phone)), None)
 
 
+def _card(records: Records, row: Json) -> ContactCard:
+    return ContactCard(
+        records.ref("contact", str(row["Id"])),
+        name=_name(row),
+        phones=tuple(dict.fromkeys(str(row[name]) for name in _TYPED if row.get(name))),
+        email=str(row.get("Email") or ""),
+        company=_name_of(row.get("Account")),
+        owner=_name_of(row.get("Owner")),
+        created_at=moment_of(row.get("CreatedDate")),
+        active_at=moment_of(row.get("LastActivityDate")),
+    )
+
+
+def _name_of(parent: object) -> str:
+    return str(parent.get("Name") or "") if isinstance(parent, dict) else ""
+
+
+def _name(row: Json) -> str:
+    return " ".join(str(part) for part in (row.get("FirstName"), row.get("LastName")) if part)
+
+
 def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
-    name = " ".join(str(part) for part in (row.get("FirstName"), row.get("LastName")) if part)
     return ContactMatch(
         ref=records.ref("contact", str(row["Id"])),
-        name=name or None,
+        name=_name(row) or None,
         matched_on=matched_on,
         is_stamped=bool(row.get(PHONE_KEY)),
     )

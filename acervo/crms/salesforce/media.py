@@ -17,7 +17,7 @@ from acervo.crms.fields import MEDIA_FIELDS, canonical, cut, written
 from acervo.crms.salesforce import contacts
 from acervo.crms.salesforce.api import BATCH, Api, Json
 from acervo.crms.salesforce.places import Place
-from acervo.crms.salesforce.records import Records, is_id, listed, select
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, select
 
 LEFT_IN_SALESFORCE = "Salesforce keeps the emptied record up to 15 days in its recycle bin"
 NO_TITLE = "-"
@@ -62,6 +62,16 @@ async def read(api: Api, records: Records, place: Place, items: Sequence[MediaLi
 async def tie(api: Api, place: Place, record_id: str, to: Mapping[str, str]) -> None:
     """`to`: our word for a record, and its id. A file's record leads to one of each kind."""
     await api.update(place.object_name, record_id, {place.lookups[kind]: id_ for kind, id_ in to.items()})
+
+
+async def untie(api: Api, place: Place, record_id: str, kind: str, id_: str) -> None:
+    """Unless somebody led it elsewhere meanwhile."""
+    lookup = place.lookups[kind]
+    (rows,) = await api.query(
+        select(["Id", lookup], place.object_name, f"Id = {quoted(record_id)}", "IsDeleted = false")
+    )
+    if rows and str(rows[0].get(lookup) or "")[:15] == id_[:15]:
+        await api.update(place.object_name, record_id, {lookup: None})
 
 
 async def erase(api: Api, place: Place, record_id: str) -> EraseResult:

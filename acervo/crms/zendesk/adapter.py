@@ -12,6 +12,7 @@ from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
+    ContactCard,
     ContactDraft,
     ContactMatch,
     CrmCredentials,
@@ -96,6 +97,9 @@ class Zendesk:
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records, phone)
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        return await _describe(self._api, self._records, [ref.record_id for ref in contacts])
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._records, draft, known)
 
@@ -138,6 +142,16 @@ class Zendesk:
             if not is_told and not is_record:
                 raise CrmError(CrmErrorKind.UNSUPPORTED, "a closed ticket in Zendesk takes no notes")
 
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        """The record names the ticket no longer; what was said in its thread is blacked out where we may."""
+        if from_.object_type != "ticket":
+            raise CrmError(CrmErrorKind.UNSUPPORTED, f"Zendesk has no place for a {from_.object_type} here")
+        if media.object_type == "media":
+            media_id = await _untie(self._api, media.record_id, from_.record_id)
+        else:
+            media_id = media.record_id.partition("/")[2]
+        await tickets.take_back(self._api, from_.record_id, media_id)
+
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await tickets.related(self._api, self._records, contact.record_id)
 
@@ -152,5 +166,5 @@ class Zendesk:
         return self._model
 
 
-_erase_record, _tie = media.erase, media.tie
+_erase_record, _tie, _untie, _describe = media.erase, media.tie, media.untie, contacts.describe
 """`media` names an argument in the methods of the contract."""

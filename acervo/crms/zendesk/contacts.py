@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment
+from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment, moment_of
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
@@ -26,6 +26,13 @@ async def find(api: Api, records: Records, phone: str) -> Sequence[ContactMatch]
     if stamped := [row for row in await api.users_by_external_id(keys) if is_live(row)]:
         return [match(records, row, "external_id") for row in stamped]
     return [match(records, row, where) for row, where in await verified(api, phone)]
+
+
+async def describe(api: Api, records: Records, ids: Sequence[str]) -> Sequence[ContactCard]:
+    """End users have no owner, and their organisation is another call each: left out."""
+    rows, identities = await api.users(ids) if ids else ([], [])
+    numbers = _numbers(identities)
+    return [_card(records, row, numbers.get(str(row["id"]), ())) for row in rows if is_live(row)]
 
 
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
@@ -84,10 +91,7 @@ async def verified_among(
     if not ids:
         return {}
     rows, identities = await api.users(ids)
-    numbers: dict[str, list[str]] = {}
-    for identity in identities:
-        if identity.get("type") == "phone_number":
-            numbers.setdefault(str(identity.get("user_id")), []).append(str(identity.get("value")))
+    numbers = _numbers(identities)
     customers = [row for row in rows if is_live(row) and row.get("role") == "end-user"]
     return {
         phone: [
@@ -108,12 +112,32 @@ def loose_search(phone: str) -> str:
     return f"role:end-user phone:*{''.join(reversed(shared))}"
 
 
+def _numbers(identities: Sequence[Json]) -> dict[str, list[str]]:
+    """By user."""
+    numbers: dict[str, list[str]] = {}
+    for identity in identities:
+        if identity.get("type") == "phone_number":
+            numbers.setdefault(str(identity.get("user_id")), []).append(str(identity.get("value")))
+    return numbers
+
+
 def _where(row: Json, numbers: Sequence[str], phone: str) -> str | None:
     if is_same_line(_fields(row).get(PHONE_FIELD), phone):
         return PHONE_FIELD
     if is_same_line(row.get("phone"), phone):
         return "phone"
     return "phone_number" if any(is_same_line(number, phone) for number in numbers) else None
+
+
+def _card(records: Records, row: Json, numbers: Sequence[str]) -> ContactCard:
+    return ContactCard(
+        records.ref("contact", str(row["id"])),
+        name=str(row.get("name") or ""),
+        phones=tuple(dict.fromkeys(str(one) for one in (row.get("phone"), *numbers) if one)),
+        email=str(row.get("email") or ""),
+        created_at=moment_of(row.get("created_at")),
+        active_at=moment_of(row.get("last_login_at") or row.get("updated_at")),
+    )
 
 
 def match(records: Records, row: Json, matched_on: str) -> ContactMatch:

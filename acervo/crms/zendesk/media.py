@@ -71,6 +71,14 @@ async def tie(api: Api, record_id: str, ticket_id: str) -> tuple[str, Mapping[st
     return state.media_id, state.values
 
 
+async def untie(api: Api, record_id: str, ticket_id: str) -> str:
+    """The record names the ticket no longer, unless somebody led it elsewhere. What it is the record of."""
+    row = await api.record(record_id)
+    if str(_held(row).get(TICKET)) == ticket_id:
+        await api.update_record(record_id, {"custom_object_fields": {TICKET: None}})
+    return str(row.get(KEY) or "")
+
+
 async def _none() -> dict[str, WriteResult]:
     return {}
 

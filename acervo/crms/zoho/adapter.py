@@ -12,6 +12,7 @@ from acervo.crms import people
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
+    ContactCard,
     ContactDraft,
     ContactMatch,
     CrmCredentials,
@@ -104,6 +105,9 @@ class Zoho:
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._names, phone)
 
+    async def describe_contacts(self, contacts: Sequence[RecordRef]) -> Sequence[ContactCard]:
+        return await _describe(self._api, self._names, [ref.record_id for ref in contacts])
+
     async def upsert_contact(self, draft: ContactDraft, *, known: RecordRef | None = None) -> RecordRef:
         return await contacts.upsert(self._api, self._names, draft, known, self._moved)
 
@@ -134,6 +138,12 @@ class Zoho:
             await notes.link(self._api, self._names, media.record_id, to)
         else:
             await _link_record(self._api, self._names, _ours(media), to)
+
+    async def unlink(self, media: RecordRef, from_: RecordRef) -> None:
+        if media.object_type == "note":
+            await notes.unlink(self._api, self._names, media.record_id, from_)
+        else:
+            await _unlink_record(self._api, self._names, _ours(media), from_)
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._names, contact.record_id)
@@ -167,5 +177,6 @@ def _ours(ref: RecordRef) -> str:
     return ref.record_id
 
 
-_link_record, _erase_record = media.link, media.erase
+_link_record, _unlink_record, _erase_record = media.link, media.unlink, media.erase
+_describe = contacts.describe
 """`media` names an argument in the methods of the contract."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from acervo.crms.contract import ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
+from acervo.crms.fields import moment_of
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zoho.api import Api, Json, done
 from acervo.crms.zoho.names import CONTACTS, Names
@@ -17,6 +18,7 @@ TYPED = ("Mobile", "Phone", "Home_Phone", "Other_Phone")
 PARTIAL_DIGITS = 8
 """The end of a number that its ninth digit, area code and country code do not change."""
 NAMES = ("First_Name", "Last_Name")
+_TOLD = (*NAMES, *TYPED, "Email", "Account_Name", "Owner", "Created_Time", "Last_Activity_Time")
 LAST_NAME = "WhatsApp"
 """Zoho demands a last name; this stands in where we know neither name nor number."""
 
@@ -41,6 +43,10 @@ async def search(api: Api, names: Names, phone: str) -> Sequence[ContactMatch]:
             break  # so Zoho does find numbers by a part of them, however they are written: these are all
     verified = ((row, field_holding(row, phone)) for row in hits.values())
     return [match(names, row, name) for row, name in verified if name]
+
+
+async def describe(api: Api, names: Names, ids: Sequence[str]) -> Sequence[ContactCard]:
+    return [_card(names, row) for row in await api.read(CONTACTS, ids, _TOLD)] if ids else []
 
 
 async def upsert(
@@ -68,12 +74,32 @@ def field_holding(row: Json, phone: str) -> str | None:
     return next((name for name in TYPED if is_same_line(text(row, name), phone)), None)
 
 
+def _card(names: Names, row: Json) -> ContactCard:
+    return ContactCard(
+        names.ref("contact", str(row["id"])),
+        name=_name(row),
+        phones=tuple(dict.fromkeys(value for name in TYPED if (value := text(row, name)))),
+        email=text(row, "Email"),
+        company=_name_of(row.get("Account_Name")),
+        owner=_name_of(row.get("Owner")),
+        created_at=moment_of(row.get("Created_Time")),
+        active_at=moment_of(row.get("Last_Activity_Time")),
+    )
+
+
+def _name_of(other: Any) -> str:
+    return str(other.get("name") or "") if isinstance(other, dict) else ""
+
+
+def _name(row: Json) -> str:
+    return " ".join(part for part in (text(row, one) for one in NAMES) if part)
+
+
 def match(names: Names, row: Json, matched_on: str) -> ContactMatch:
     key = names.contact["phone_e164"]
-    name = " ".join(part for part in (text(row, one) for one in NAMES) if part)
     return ContactMatch(
         ref=names.ref("contact", str(row["id"])),
-        name=name or None,
+        name=_name(row) or None,
         matched_on=matched_on,
         is_stamped=matched_on == key or bool(text(row, key)),
     )
@@ -134,8 +160,16 @@ def changes_of(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
 
 async def _complete(api: Api, names: Names, row: Json, draft: ContactDraft) -> str:
     """Writes what is missing or newer, in one call, or none when nothing is. Returns the record's id."""
-    if changes := changes_of(names, row, draft):
+    if not (changes := changes_of(names, row, draft)):
+        return str(row["id"])
+    try:
         done(await api.update(CONTACTS, [{"id": str(row["id"]), **changes}]))
+    except CrmError as error:
+        keys = [changes.pop(names.contact[name], None) for name in ("phone_e164", "person_id")]
+        if error.kind is not CrmErrorKind.CONFLICT or not any(keys):
+            raise
+        if changes:  # our key is on another contact: somebody chose this one all the same, and we remember it
+            done(await api.update(CONTACTS, [{"id": str(row["id"]), **changes}]))
     return str(row["id"])
 
 

@@ -66,6 +66,17 @@ async def link(api: Api, names: Names, record_id: str, to: Sequence[RecordRef]) 
         done(await api.update(names.module, [{"id": record_id, **changes}]))
 
 
+async def unlink(api: Api, names: Names, record_id: str, from_: RecordRef) -> None:
+    """Unless somebody led it elsewhere meanwhile."""
+    field = names.media.get(from_.object_type) if from_.object_type in LOOKUPS else None
+    if field is None:
+        raise CrmError(CrmErrorKind.UNSUPPORTED, f"files cannot be tied to a {from_.object_type} here")
+    rows = await api.read(names.module, [record_id], [field])
+    held = rows[0].get(field) if rows else None
+    if isinstance(held, dict) and str(held.get("id")) == from_.record_id:
+        done(await api.update(names.module, [{"id": record_id, field: None}]))
+
+
 async def erase(api: Api, names: Names, record_id: str) -> EraseResult:
     """Emptied first: in the recycle bin the text would still be readable."""
     kept = {"media_id", "title"}

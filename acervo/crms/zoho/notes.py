@@ -94,6 +94,18 @@ async def link(api: Api, names: Names, note_id: str, to: Sequence[RecordRef]) ->
             done(await api.create(NOTES, [{**note, **_parent(module, ref.record_id)}]))
 
 
+async def unlink(api: Api, names: Names, note_id: str, from_: RecordRef) -> None:
+    """The copy of the note on the deal or case goes; the note itself stays on the contact."""
+    rows = await api.read(NOTES, [note_id], _READ)
+    module = names.of(from_)
+    media_id = card.marker(str(rows[0].get("Note_Content") or "")) if rows else None
+    if module is None or module == NOTES or media_id is None:
+        return
+    there = _marked(await api.related(module, from_.record_id, NOTES, _READ))
+    for copy in (str(row["id"]) for row in there.get(media_id, ())):
+        await erase_blanked(api, NOTES, copy, _blank(copy))
+
+
 async def erase(api: Api, names: Names, note_id: str) -> EraseResult:
     """With its copies on deals, cases and campaigns of the contact."""
     rows = await api.read(NOTES, [note_id], _READ)

@@ -31,6 +31,15 @@ function playFocused() {
   return document.querySelector("media-player.player")?.toggle();
 }
 
+/** A control of this page that names its own key, such as an answer in the review. */
+function pressNamed(key) {
+  const named = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!named || named.disabled) return false;
+  named.focus({ preventScroll: true });
+  named.click();
+  return true;
+}
+
 const KEYS = {
   "/": () => document.getElementById("q")?.focus(),
   j: () => step(1),
@@ -46,10 +55,12 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target.matches("input, textarea")) return event.target.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.target.matches("input, textarea, select, video, [contenteditable]")) return;
+  if (event.target.matches("input:not([data-key]), textarea, select, video, [contenteditable]")) return;
   if (event.key === " " && event.target.matches("button, summary, a:not(.card__link)")) return;
   if (event.key.startsWith("Arrow") && !steered()?.track) return;
-  const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (usesSingleKeys() && pressNamed(key)) return event.preventDefault();
+  const act = KEYS[key];
   if (!act || !usesSingleKeys()) return;
   event.preventDefault();
   act();
