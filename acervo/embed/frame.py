@@ -15,7 +15,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from acervo.models import Workspace
 
 POLICY: Final = (
-    "default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "default-src 'none'; script-src {scripts}; style-src 'self'; font-src 'self'; img-src 'self'; media-src 'self'; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 
