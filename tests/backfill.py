@@ -27,6 +27,7 @@ from sandbox.zoho.app import app as zoho_app
 from tests.house import House, house, wait_for
 
 FILES, PEOPLE, KILLS = 10_000, 2_000, 2
+PATIENCE_S = 3600.0
 SECRET = "a-secret-of-nobody"
 TYPED_IN = 5
 """Every so many customers somebody had typed in before, as people write numbers."""
@@ -139,7 +140,7 @@ def backfilled(kind: str, *, files: int = FILES, people: int = PEOPLE, kills: in
         for place in range(1, kills + 1):
             _die(home, files * place // (kills + 1))
         with home.part(*WORKER):
-            wait_for(lambda: _standing(home)["finished_at"], "written")
+            wait_for(lambda: _standing(home)["finished_at"], "written", PATIENCE_S)
         facts = _standing(home)
         assert (facts["written"] + facts["unchanged"], facts["promised"]) == (files, files), facts
         seconds = time.monotonic() - began
@@ -220,7 +221,7 @@ def kind_name(home: House) -> str:
 def _die(home: House, written: int) -> None:
     """A worker begins, and is killed in the middle of a batch once so many files are written."""
     with home.part(*WORKER) as worker:
-        wait_for(lambda: _standing(home)["written"] >= written, "far enough", every_s=0.1)
+        wait_for(lambda: _standing(home)["written"] >= written, "far enough", PATIENCE_S, every_s=0.1)
         time.sleep(random.uniform(0.0, 0.3))
         worker.kill()
     assert not _standing(home)["finished_at"], "killed too late"
