@@ -117,7 +117,7 @@ def _import(binary: Path, environment: dict[str, str], folder: Path, archive_url
     )
     ours = {
         "name": "Acervo Trigger",
-        "id": "acervoTriggerTest",
+        "id": "acervoTrigger",  # of more than 16 characters n8n keeps no static data
         "nodes": [
             {
                 "id": "1",
