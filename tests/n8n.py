@@ -1,8 +1,8 @@
 """`python -m tests.n8n --bin PATH`: a real n8n receives `media.ready`, by the example workflow and by our trigger node.
 
 Not part of the suite, since n8n is a gigabyte of packages. Once, anywhere: `npm install n8n@1` (where its build scripts
-cannot run, `--ignore-scripts` is enough: it keeps its tables in this archive's PostgreSQL). A customer then sends a sticker at
-the simulated provider; what n8n's executions hold is compared with what the hooks were told.
+cannot run, `--ignore-scripts` is enough: it keeps its tables in this archive's PostgreSQL; where only npm is reached, override
+`xlsx` with 0.18.5). A customer then sends a sticker at the simulated provider; what n8n's executions hold is compared with what the hooks were told.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def _environment(archive: Archive, url: str, port: int) -> dict[str, str]:
         "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
         "N8N_TEMPLATES_ENABLED": "false",
         "N8N_RUNNERS_ENABLED": "false",
+        "N8N_EXPRESSION_ENGINE": "legacy",  # the other one is a program that install scripts build
         "N8N_LOG_LEVEL": "info",
     }
 
@@ -116,7 +117,7 @@ def _import(binary: Path, environment: dict[str, str], folder: Path, archive_url
     )
     ours = {
         "name": "Acervo Trigger",
-        "id": "acervoTriggerTest",
+        "id": "acervoTrigger",  # of more than 16 characters n8n keeps no static data
         "nodes": [
             {
                 "id": "1",
