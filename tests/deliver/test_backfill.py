@@ -6,7 +6,7 @@ import pytest
 
 from acervo.base import clock, ids
 from acervo.crms.fake.adapter import FakeCrm
-from acervo.deliver import backfill, outbox
+from acervo.deliver import backfill, outbox, review
 from acervo.deliver.backfill import BackfillOver, BackfillRuns, NothingToBackfill
 from acervo.models import AuditEntry, Backfill, Delivery, MediaFile
 from acervo.organise import address
@@ -215,7 +215,7 @@ def test_the_report_says_why_and_a_person_who_takes_it_up_comes_first(
         0,
     )
     row = Delivery.objects.get(media=unclear, connection=crm)
-    outbox.choose_record(row, crm.account.live("contact")[0].id, by=BY)
+    review.choose_offered(row, crm.account.live("contact")[0].id, by=BY)
     assert backfill.report(run).taken_up == 1
     run_out(crm)
     assert held(crm) == sorted([unclear.slug, clear.slug])
