@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -44,6 +44,14 @@ def _read_moment(value: Any) -> Any:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """PostgreSQL takes no zone that is further than 16 hours away."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_from_date_parsing", "There is no such moment.") from None
+
+
 def _writable(value: str) -> str:
     """What PostgreSQL takes as text."""
     if not value.isprintable():
@@ -61,7 +69,10 @@ Ulid = Annotated[
 ]
 """An id of ours, as it stands in every address."""
 Moment = Annotated[
-    datetime, BeforeValidator(_read_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+    datetime,
+    BeforeValidator(_read_moment),
+    AfterValidator(_in_utc),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """With its time zone; written in UTC."""
 WRITABLE: Final = AfterValidator(_writable)

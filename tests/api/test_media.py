@@ -140,7 +140,7 @@ def test_a_link_opens_what_the_token_may_see_and_is_written_down(program_of, ali
     address, key = told["url"].split("?key=")
     assert address.endswith(f"/play/{row.slug}/original")
     assert key.endswith("&download=1")
-    assert links.read(key.removesuffix("&download=1"), row.slug, "original") == alice
+    assert links.read(key.removesuffix("&download=1"), row.slug, "original").member == alice
     given = AuditEntry.objects.of("file", row.pk).get(action="file.link_given")
     assert given.by == f"token:{ids.text(program.row.pk)}"
 
@@ -158,7 +158,7 @@ def test_a_link_has_no_more_rights_than_its_token(program_of, alice, kept_file):
     key = program.post(f"/media/{row.slug}/link").json()["url"].split("?key=")[1]
     MediaFile.objects.filter(pk=row.pk).update(hidden_at=clock.now())
     holder = links.read(key, row.slug, "original")
-    assert not MediaFile.objects.visible_to(holder).filter(pk=row.pk).exists()
+    assert not MediaFile.objects.visible_to(holder.member).filter(pk=row.pk).exists()
     assert MediaFile.objects.visible_to(alice).filter(pk=row.pk).exists()
 
 

@@ -158,7 +158,9 @@ def test_a_number_is_connected_until_its_first_file_is_kept(
         expect(page.locator("[data-check=kept]")).to_have_attribute("data-state", "todo")
         send_voice_note(kind, address)
         for name in ("message", "kept", "ready"):
-            expect(page.locator(f"[data-check={name}]")).to_have_attribute("data-state", "ok", timeout=60_000)
+            expect(page.locator(f"[data-check={name}]")).to_have_attribute(
+                "data-state", "ok", timeout=180_000
+            )
         expect(page.locator("#onward a[href^='/m/']")).to_be_visible()
         page.locator("#onward-go").click()
         page.wait_for_url("**/privacy")

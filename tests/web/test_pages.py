@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 
 from acervo.base import clock, ids
 from acervo.models import AuditEntry, Connection, Deed, Delivery, MediaFile, Member, Receipt
@@ -90,24 +91,18 @@ def test_a_paused_number_is_named_as_the_reason(page_of, alice, announced_file, 
     assert "Reconnect the number" in text(page_of(alice).get(f"/m/{media.slug}"))
 
 
-def test_several_crm_records_are_offered_and_one_is_chosen(page_of, alice, kept_file, crm):
+def test_where_several_crm_records_fit_the_page_leads_to_whoever_decides(page_of, alice, kept_file, crm):
     media, now = kept_file(), clock.now()
     offered = [
         {"object_type": "contact", "record_id": record, "url": f"https://crm.example/{record}"}
         for record in ("1001", "1002")
     ]
-    delivery = promise(
+    promise(
         media, crm, refusal="ambiguous", refused_at=now, stopped_at=now, refusal_facts={"candidates": offered}
     )
-    client = page_of(alice)
-    page = text(client.get(f"/m/{media.slug}"))
-    assert "Choose a record" in page
-    assert "1002" in page
-    where = f"/m/{media.slug}/deliveries/{delivery}/choose"
-    assert "Choose one of the records" in text(client.post(where, {"record": "9999"}, follow=True))
-    assert "All files of this contact follow" in text(client.post(where, {"record": "1002"}, follow=True))
-    delivery.refresh_from_db()
-    assert delivery.stopped_at is None
+    page = text(page_of(alice).get(f"/m/{media.slug}"))
+    assert "Decide who it is" in page
+    assert reverse("review_person", args=[crm.pk, media.person_id]) in page
 
 
 def test_a_refused_delivery_says_why_and_is_sent_again(page_of, alice, kept_file, crm):
