@@ -19,7 +19,6 @@ from procrastinate.jobs import Status
 
 from acervo import journey
 from acervo.answer import statuses
-from acervo.api import once
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
@@ -29,7 +28,7 @@ from acervo.deliver import reconcile as reconciliation
 from acervo.fetch import forgotten as copies_there
 from acervo.govern import connections, embeds, erasure, liveness, probes, subscriptions
 from acervo.keep import sweeper
-from acervo.models import ChatImport, Connection, MediaFile, Remake
+from acervo.models import ChatImport, Connection, KeptAnswer, MediaFile, Remake
 from acervo.notify import promises
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
@@ -177,7 +176,7 @@ def _finish_farewells() -> None:
 @clockwork.task(name="forget_kept_answers", queue="tick", queueing_lock="forget_kept_answers")
 async def forget_kept_answers(timestamp: int) -> None:
     """Answers of the API that nobody may ask for again."""
-    await in_thread(once.forget)
+    await in_thread(KeptAnswer.objects.over(clock.now()).delete)
 
 
 @clockwork.periodic(cron="17 * * * *")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from acervo.api.once import HEADER, KEPT_FOR, KEY_PATTERN
+from acervo.api.once import HEADER, KEY_PATTERN
 from acervo.api.problems import MEDIA_TYPE
+from acervo.models.api_token import ANSWERS_KEPT_FOR
 
 WRITES: Final = ("post", "put", "patch", "delete")
 SAID: Final = {
@@ -50,7 +51,7 @@ ONCE: Final = {
     "required": False,
     "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
     "description": "Sent again with the same key, the request does nothing and gets the same answer, for "
-    f"{KEPT_FOR.total_seconds() / 3600:.0f} hours. With another request the key is refused.",
+    f"{ANSWERS_KEPT_FOR.total_seconds() / 3600:.0f} hours. With another request the key is refused.",
 }
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -25,7 +24,6 @@ from acervo.models import KeptAnswer
 HEADER: Final = "Idempotency-Key"
 KEY_PATTERN: Final = r"[\x21-\x7e]{1,128}"
 KEY: Final = re.compile(KEY_PATTERN)
-KEPT_FOR: Final = timedelta(hours=24)
 READING: Final = ("GET", "HEAD")
 
 View = Callable[..., Any]
@@ -71,16 +69,10 @@ def once(view: View) -> View:
     return answered
 
 
-def forget() -> int:
-    """Answers that nobody may ask for again; returns how many."""
-    forgotten, _each = KeptAnswer.objects.filter(at__lt=clock.now() - KEPT_FOR).delete()
-    return forgotten
-
-
 def _claim(request: ApiRequest, key: str) -> KeptAnswer:
     """Ours to fill, or one that is filled: whoever inserts second waits until the first has committed."""
     token, asked = request.auth.token, _fingerprint(request)
-    KeptAnswer.objects.filter(token=token, key=key, at__lt=clock.now() - KEPT_FOR).delete()
+    KeptAnswer.objects.over(clock.now()).filter(token=token, key=key).delete()
     row = KeptAnswer(token=token, key=key, request_sha256=asked, at=clock.now())
     KeptAnswer.objects.bulk_create([row], ignore_conflicts=True)
     kept = KeptAnswer.objects.get(token=token, key=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,8 @@ from acervo.deliver import outbox, records, refusals
 from acervo.models import AuditEntry, Connection, Deed
 
 log = logging.getLogger(__name__)
+
+PAUSED_S: Final = 3600.0
 
 OpenConnector = Callable[[Connection, httpx.AsyncClient], Connector]
 
@@ -36,6 +39,22 @@ async def prepare(
         report = SchemaReport()
     await in_thread(_remember, connection, report)
     return open_connector(connection, http)
+
+
+async def reach(connection_id: UUID, http: httpx.AsyncClient, open_connector: OpenConnector) -> Connector:
+    """The same, by the id of the connection."""
+    return await prepare(await find(connection_id), http, open_connector)
+
+
+async def reach_to_remove(
+    connection: Connection, http: httpx.AsyncClient, open_connector: OpenConnector
+) -> Connector:
+    """For what is to leave the account. Raises CrmError: for good where it is removed, for later where it is paused."""
+    if connection.removed_at:
+        raise CrmError(CrmErrorKind.FORBIDDEN)
+    if connection.paused_at:
+        raise CrmError(CrmErrorKind.UNAVAILABLE, retry_after_s=PAUSED_S)
+    return await reach(connection.pk, http, open_connector)
 
 
 async def find(connection_id: UUID) -> Connection:

@@ -19,7 +19,7 @@ from acervo.deliver import account, outbox, records
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.parcels import Parcel
 from acervo.deliver.refusals import subject
-from acervo.deliver.withdrawal import PAUSED_S, CrmBusy
+from acervo.deliver.withdrawal import CrmBusy
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, Delivery, RecordLink
 from acervo.models.connection import RELATED_TYPES
@@ -145,7 +145,7 @@ async def offered(
 ) -> Sequence[RelatedRef]:
     """What the contact has in the CRM now, open ones first. Raises CrmError and NoContactYet."""
     contact = await in_thread(_contact_of, delivery)
-    connector = await account.prepare(await account.find(delivery.connection_id), http, open_connector)
+    connector = await account.reach(delivery.connection_id, http, open_connector)
     found = await connector.find_related(contact)
     return sorted(found, key=lambda one: not one.is_open)
 
@@ -259,11 +259,7 @@ def to_untie(limit: int, before: datetime) -> list[UUID]:
 async def _unlink(
     link: RecordLink, record: RecordRef, http: httpx.AsyncClient, open_connector: OpenConnector
 ) -> None:
-    if link.connection.removed_at:
-        raise CrmError(CrmErrorKind.FORBIDDEN)
-    if link.connection.paused_at:
-        raise CrmError(CrmErrorKind.UNAVAILABLE, retry_after_s=PAUSED_S)
-    connector = await account.prepare(await account.find(link.connection_id), http, open_connector)
+    connector = await account.reach_to_remove(link.connection, http, open_connector)
     await connector.unlink(record, records.reference(link))
 
 

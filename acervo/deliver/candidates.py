@@ -67,7 +67,7 @@ async def look(
     Raises CrmError, NotARecord, and DecidedMeanwhile where nobody waits."""
     other = [record_in(besides)] if besides.strip() else []
     question = await in_thread(undecided.question, connection_id, person_id)
-    connector = await account.prepare(await account.find(connection_id), http, open_connector)
+    connector = await account.reach(connection_id, http, open_connector)
     found: dict[str, ContactMatch] = {}
     for phone in question.phones:
         found |= {match.ref.record_id: match for match in await _matches(connector, phone)}

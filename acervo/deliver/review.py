@@ -88,7 +88,7 @@ async def decide(
         question = await in_thread(undecided.question, choice.connection_id, choice.person_id)
         contact = None
         if choice.verdict != Verdict.LEFT_OUT:
-            connector = await account.prepare(await account.find(choice.connection_id), http, open_connector)
+            connector = await account.reach(choice.connection_id, http, open_connector)
             contact = await _contact(connector, choice, question)
         return await in_thread(_write_down, choice, contact, by, then)
 

@@ -13,18 +13,17 @@ from django.db import transaction
 from acervo.base import clock, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import TryLater
-from acervo.crms.contract import CrmError, CrmErrorKind, RecordRef
+from acervo.crms.contract import CrmError, CrmErrorKind
 from acervo.deliver import account
 from acervo.deliver.account import OpenConnector
-from acervo.deliver.records import BY, WRITTEN
+from acervo.deliver.records import BY, WRITTEN, reference
 from acervo.deliver.refusals import subject
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, Delivery, Discrepancy, MediaFile, RecordLink
+from acervo.models import AuditEntry, Deed, Delivery, Discrepancy, MediaFile, RecordLink
 
 log = logging.getLogger(__name__)
 
 IN_HAND_S: Final = 30.0
-PAUSED_S: Final = 3600.0
 
 
 class StillBeingWritten(TryLater):
@@ -82,14 +81,9 @@ def _stop(media_id: UUID) -> list[RecordLink]:
 
 
 async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
-    if link.connection.removed_at:
-        raise CrmError(CrmErrorKind.FORBIDDEN)
-    if link.connection.paused_at:
-        raise CrmError(CrmErrorKind.UNAVAILABLE, retry_after_s=PAUSED_S)
-    connection: Connection = await account.find(link.connection_id)
-    connector = await account.prepare(connection, http, open_connector)
+    connector = await account.reach_to_remove(link.connection, http, open_connector)
     try:
-        result = await connector.erase_media(RecordRef(link.object_type, link.record_id, link.url))
+        result = await connector.erase_media(reference(link))
     except CrmError as error:
         if error.kind is not CrmErrorKind.NOT_FOUND:
             raise

@@ -11,10 +11,11 @@ from django.http import HttpRequest
 
 from acervo.base import clock
 from acervo.base.errors import Refused
+from acervo.base.tokens import digest
 from acervo.crms import embedding
 from acervo.crms.embedding import RECORD_ID, Opening
 from acervo.models import AuditEntry, Connection, Deed, EmbedAgent, EmbedKey, EmbedSession
-from acervo.models.embed import CODE_LIVES, ENDS_AFTER, RESTS_AFTER, digest
+from acervo.models.embed import CODE_LIVES, ENDS_AFTER, RESTS_AFTER
 
 SCHEME: Final = "Bearer "
 _TOKEN_BYTES: Final = 32

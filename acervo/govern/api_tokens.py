@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +12,7 @@ from django.db import transaction
 
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
+from acervo.base.tokens import digest
 from acervo.govern import subscriptions
 from acervo.models import Ability, ApiToken, AuditEntry, Deed, Member, Scope, by_member
 from acervo.models.api_token import narrower_roles
@@ -90,7 +90,7 @@ def make(member: Member, wish: TokenWish) -> tuple[ApiToken, str]:
             member=member,
             name=name,
             prefix=token[:SHOWN],
-            token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+            token_sha256=digest(token),
             scopes=[scope for scope in Scope.values if scope in wish.scopes],
             role=wish.role or None,
             expires_at=at + lasts if lasts else None,

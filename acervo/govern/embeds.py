@@ -15,11 +15,11 @@ from django.db import transaction
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.base.http import is_public_address
+from acervo.base.tokens import digest
 from acervo.crms import embedding
 from acervo.crms.embedding import Trust
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Deed, Embed, EmbedKey, EmbedSession, ShownTo
-from acervo.models.embed import digest
 
 KEY_PREFIX: Final = "emb_"
 MOST_KEYS: Final = 2

@@ -11,8 +11,9 @@ from django.db.models import F
 
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
+from acervo.base.tokens import digest
 from acervo.models import AuditEntry, Deed, Setup, SetupLink, Step
-from acervo.models.setup import SENDABLE, digest
+from acervo.models.setup import SENDABLE
 
 LASTS: Final = timedelta(days=7)
 TOKEN_BYTES: Final = 24

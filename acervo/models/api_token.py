@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -13,6 +12,7 @@ from django.db import connections, models
 from django.db.models import Q
 
 from acervo.base import ids
+from acervo.base.tokens import digest
 from acervo.models.member import ABILITIES, Ability, Member, Role
 from acervo.models.sealed import SHA256_HEX
 from acervo.models.workspace import Workspace
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 WINDOW = timedelta(minutes=1)
+ANSWERS_KEPT_FOR = timedelta(hours=24)
 # Counted where all processes see it, in one statement, so that two requests are never one.
 COUNT = """
 UPDATE acervo_apitoken SET last_used_at = %(at)s,
@@ -64,7 +65,7 @@ class ApiTokens(models.QuerySet["ApiToken"]):
         return self.filter(is_running, revoked_at=None, member__is_active=True)
 
     def of_token(self, token: str) -> Self:
-        return self.filter(token_sha256=hashlib.sha256(token.encode()).hexdigest())
+        return self.filter(token_sha256=digest(token))
 
 
 class ApiToken(models.Model):
@@ -140,6 +141,12 @@ class ApiToken(models.Model):
         return Counted(requests, began_at + WINDOW)
 
 
+class KeptAnswers(models.QuerySet["KeptAnswer"]):
+    def over(self, at: datetime) -> Self:
+        """Those that nobody may ask for again."""
+        return self.filter(at__lt=at - ANSWERS_KEPT_FOR)
+
+
 class KeptAnswer(models.Model):
     """What a request with an Idempotency-Key was answered: its repetition gets the same, and does nothing."""
 
@@ -152,6 +159,8 @@ class KeptAnswer(models.Model):
     sealed_body = models.BinaryField(null=True, editable=False)
     """`base.sealed`: an answer may hold a secret that is shown once."""
     at = models.DateTimeField()
+
+    objects = KeptAnswers.as_manager()
 
     class Meta:
         constraints: ClassVar = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
@@ -11,11 +10,12 @@ from django.db import models
 from django.db.models import F, Q
 
 from acervo.base import clock, ids
+from acervo.base.tokens import digest
 from acervo.models.connection import Connection
 from acervo.models.member import Member, Role
+from acervo.models.sealed import SHA256_HEX
 from acervo.models.workspace import Workspace
 
-SHA256_HEX = "^[0-9a-f]{64}$"
 RESTS_AFTER = timedelta(minutes=10)
 """A panel nobody has open any more is worth nothing after this; an open one renews itself."""
 ENDS_AFTER = timedelta(hours=12)
@@ -237,7 +237,3 @@ class EmbedSession(models.Model):
             return None
         language = known.language if known else self.workspace.language
         return Member(workspace=self.workspace, role=Role.AGENT, language=language)
-
-
-def digest(token: str | bytes) -> str:
-    return hashlib.sha256(token if isinstance(token, bytes) else token.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -10,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from acervo.base import ids
+from acervo.base.tokens import digest
 from acervo.models.connection import Connection
 from acervo.models.sealed import SHA256_HEX
 from acervo.models.workspace import Workspace
@@ -187,7 +187,3 @@ class SetupLink(models.Model):
 
     def __str__(self) -> str:
         return ids.text(self.id)
-
-
-def digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

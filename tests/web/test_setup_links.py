@@ -12,11 +12,11 @@ from django.http import HttpResponse
 from django.test import Client
 
 from acervo.base import clock, ids
+from acervo.base.tokens import digest
 from acervo.govern import reach, setup_links, setups
 from acervo.govern.reach import Reach
 from acervo.keep import credentials
 from acervo.models import AuditEntry, Connection, Member, Setup, SetupLink, Step
-from acervo.models.setup import digest
 from acervo.web.setup_links import SENDING
 from sandbox.whatsapp import Phone, SandboxServer
 from tests.conftest import make_file
