@@ -43,7 +43,6 @@ from acervo.web.tags import number
 SHOWN: Final = 50
 PASSES_SHOWN: Final = 20
 OPENED: Final = ("file.opened", "file.played", "file.heard", "file.watched", "file.downloaded")
-REWRITABLE: Final = frozenset({Fault.DRIFTED, Fault.CLEARED, Fault.DELETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +72,6 @@ class Row:
     differences: Sequence[Difference]
     opened: Opened | None
     settled: words.Words = ""
-
-    @property
-    def can_rewrite(self) -> bool:
-        return self.found.fault in REWRITABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,11 +246,6 @@ def refusal_words(code: str | None) -> words.Words:
 
 
 @register.filter
-def crm_refusal_words(code: str | None) -> words.Words:
-    return words.crm_refusal(code)
-
-
-@register.filter
 def pause_words(code: str | None) -> words.Words:
     return words.pause_reason(code, is_crm=False)
 

@@ -30,9 +30,8 @@ SHARE = 0.8
 """Of the calls of 24 hours, which all apps of the customer share: above it we rest."""
 BATCH = 100
 """Salesforce takes 200 records in a call; with transcripts a hundred stay well below its size limit."""
-PARTS = 25
-"""The most parts of a composite call; reading parts at most five."""
 QUERIES = 5
+"""The most reading parts of a composite call."""
 FOUND = 100
 
 _USAGE = re.compile(r"\bapi-usage=(\d+)/(\d+)")
@@ -117,7 +116,7 @@ class Api:
         ]
         found: list[list[Json]] = []
         for chunk in chunks(parts, QUERIES):
-            for status, body in await self._composite(chunk, "read"):
+            for status, body in await self._composite(chunk):
                 if status < 300:
                     found.append(await self._all_rows(body))
                     continue
@@ -166,16 +165,6 @@ class Api:
     async def delete(self, object_name: str, record_id: str) -> None:
         await self._call("DELETE", f"{DATA}/sobjects/{object_name}/{record_id}")
 
-    async def write_each(self, parts: Sequence[Json], effect: Effect) -> list[Json | CrmError]:
-        """Creations and changes, each with an outcome of its own, up to 25 in a call."""
-        outcomes: list[Json | CrmError] = []
-        for chunk in chunks(parts, PARTS):
-            answers = await self._composite(chunk, effect)
-            outcomes += [
-                _mapping(body or {}) if status < 300 else read_part(status, body) for status, body in answers
-            ]
-        return outcomes
-
     async def deploy(self, archive: bytes) -> str:
         """Begins a deployment and answers its id. Deploying the same again changes nothing."""
         options = '{"deployOptions":{"rollbackOnError":true,"singlePackage":true,"checkOnly":false,"testLevel":"NoTestRun"}}'
@@ -193,9 +182,9 @@ class Api:
         answer = _mapping(await self._call("GET", path, params={"includeDetails": "true"}))
         return _mapping(_having("deployResult", answer)["deployResult"])
 
-    async def _composite(self, parts: Sequence[Json], effect: Effect) -> list[tuple[int, Any]]:
+    async def _composite(self, parts: Sequence[Json]) -> list[tuple[int, Any]]:
         body = {"allOrNone": False, "compositeRequest": list(parts)}
-        answer = _mapping(await self._call("POST", f"{DATA}/composite", json=body, effect=effect))
+        answer = _mapping(await self._call("POST", f"{DATA}/composite", json=body, effect="read"))
         rows = _list_of(answer.get("compositeResponse"), len(parts))
         return [(int(row.get("httpStatusCode", 0)), row.get("body")) for row in rows]
 
