@@ -133,9 +133,12 @@ def cancel(run: Backfill, by: str) -> None:
 def go_on(connection_id: UUID, *, chosen_by: ChosenBy) -> int:
     """Promise the next portion of the connection's run, where it is short of promises; returns how many are new. Ends
     the run once nothing is left to promise and everything was tried."""
+    running = Backfill.objects.running().filter(connection=connection_id)
+    if not running.exists():  # nearly always: no delivery waits for the lock in vain
+        return 0
     with transaction.atomic():
         connection = outbox.lock_connection(connection_id)
-        run = Backfill.objects.running().filter(connection=connection_id).first()
+        run = running.first()
         if run is None or not outbox.is_open(connection, clock.now()):
             return 0
         untried = _untried(run).count()
@@ -165,12 +168,11 @@ def report(run: Backfill) -> Report:
     waiting = {code: stopped for code, (_, stopped) in found.items() if stopped}
     trying = {code: count - stopped for code, (count, stopped) in found.items() if count > stopped}
     open_ = queued + sum(waiting.values()) + sum(trying.values())
-    is_over = run.state in ("finished", "cancelled")
     return Report(
         written=run.written,
         unchanged=run.unchanged,
         queued=queued,
-        to_come=0 if is_over else max(run.total - run.promised, 0),
+        to_come=0 if run.is_over else max(run.total - run.promised, 0),
         waiting=waiting,
         trying=trying,
         taken_up=max(run.promised - run.written - run.unchanged - open_, 0),

@@ -109,13 +109,11 @@ def _running_or_begun(connection_id: UUID, asked_by: str) -> Reconciliation | No
     with transaction.atomic():
         connection = outbox.lock_connection(connection_id)
         running = Reconciliation.objects.running().filter(connection=connection).first()
-        held = (
-            0
-            if running
-            else Delivery.objects.filter(connection=connection, delivered_at__isnull=False).count()
-        )
-        if running or not held:
+        if running:
             return running
+        held = Delivery.objects.filter(connection=connection, delivered_at__isnull=False).count()
+        if not held:
+            return None
         return Reconciliation.objects.create(
             workspace_id=connection.workspace_id,
             connection=connection,

@@ -78,10 +78,6 @@ class Row:
     trying: Sequence[Reason]
 
     @property
-    def is_over(self) -> bool:
-        return self.run.state in ("finished", "cancelled")
-
-    @property
     def percent(self) -> int:
         if self.run.state == "finished":
             return 100
@@ -153,7 +149,7 @@ def _page(
     request: MemberRequest, account: Connection, typed: Mapping[str, Any], status: int = 200
 ) -> HttpResponse:
     found = rows(request.user, account)
-    now = next((row for row in found if not row.is_over), None)
+    now = next((row for row in found if not row.run.is_over), None)
     can_change = request.user.can(Ability.CONNECT)
     return render(
         request,
@@ -161,7 +157,7 @@ def _page(
         {
             "connection": account,
             "row": now,
-            "before": [row for row in found if row.is_over],
+            "before": [row for row in found if row.run.is_over],
             "typed": typed,
             "since": SINCE,
             "kinds": [(kind, words.KINDS[kind]) for kind in Kind.values],

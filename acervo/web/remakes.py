@@ -62,10 +62,6 @@ class Row:
     pace: Pace | None
 
     @property
-    def is_over(self) -> bool:
-        return self.run.state in ("finished", "cancelled")
-
-    @property
     def percent(self) -> int:
         if self.run.state == "finished":
             return 100
@@ -151,8 +147,8 @@ def _page(request: MemberRequest, typed: dict[str, Any], status: int = 200) -> H
             "typed": typed,
             "groups": [(name, label) for name, label, _kinds in GROUPS],
             "counted": _counted(request.user, typed["query"]),
-            "now": [row for row in found if not row.is_over],
-            "before": [row for row in found if row.is_over],
+            "now": [row for row in found if not row.run.is_over],
+            "before": [row for row in found if row.run.is_over],
             "can_change": request.user.can(Ability.CONFIGURE),
         },
         status=status,

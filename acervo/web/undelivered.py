@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from acervo import journey
 from acervo.base import ids
+from acervo.deliver.refusals import LEFT_OUT
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, by_member
 from acervo.web import words
 from acervo.web.cards import Card, card, delivery_state, with_facts
@@ -67,7 +68,7 @@ def undelivered(request: MemberRequest, connection: UUID) -> HttpResponse:
             "chosen": chosen,
             "total": sum(reason.files for reason in reasons),
             "rows": rows,
-            "can_retry": request.user.can(Ability.RETRY) and chosen != "left_out",
+            "can_retry": request.user.can(Ability.RETRY) and chosen != LEFT_OUT,
             "more": "?" + urlencode({"why": chosen, "after": after}) if after else "",
         },
     )
@@ -86,7 +87,7 @@ def retry(request: MemberRequest, connection: UUID) -> HttpResponse:
         stopped = stopped.filter(pk__in=list(_ids(ticked)))
     elif chosen:
         stopped = stopped.filter(refusal=chosen)
-    pks = list(stopped.exclude(refusal="left_out").order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE])
+    pks = list(stopped.exclude(refusal=LEFT_OUT).order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE])
     count = journey.retry_stopped(
         Delivery.objects.visible_to(request.user).filter(pk__in=pks), by_member(request.user)
     )
