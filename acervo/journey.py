@@ -50,7 +50,17 @@ from acervo.deliver import backfill as backfilling
 from acervo.deliver.estimates import Estimate
 from acervo.fetch import again, forgotten, limits
 from acervo.fetch import capture as capturing
-from acervo.govern import consent, erasure, liveness, media_rules, probes, reach, subscriptions, transcribers
+from acervo.govern import (
+    consent,
+    crm_setups,
+    erasure,
+    liveness,
+    media_rules,
+    probes,
+    reach,
+    subscriptions,
+    transcribers,
+)
 from acervo.govern.media_rules import Change, Rules
 from acervo.models import (
     AuditEntry,
@@ -187,7 +197,7 @@ async def prepare(context: JobContext, media: str) -> None:
 
 def _prepared(media: UUID) -> None:
     _tell_ready(media)
-    if outbox.promise([media]):
+    if outbox.promise([media], chosen_by=address.found_in):
         start_deliveries()
     start_transcripts(transcripts.ask_automatically([media]))
     if again.worth_another_look([media]):
@@ -280,7 +290,7 @@ async def deliver(connection: str) -> None:
 
 async def _deliver_batch(connection: UUID, http: httpx.AsyncClient) -> bool:
     """Whether there may be more to do. Where what is due does not fill a batch, a backfill promises its next portion."""
-    claimed = (await attach.deliver(connection, http=http)).claimed
+    claimed = (await attach.deliver(connection, http=http, chosen_by=address.found_in)).claimed
     if claimed >= outbox.BATCH:
         return True
     return bool(await in_thread(_fill, connection)) or claimed > 0
@@ -288,6 +298,12 @@ async def _deliver_batch(connection: UUID, http: httpx.AsyncClient) -> bool:
 
 def _fill(connection: UUID) -> int:
     return backfilling.go_on(connection, chosen_by=address.found_in)
+
+
+@steps.task(name="make_fields", queue="deliver")
+async def make_fields(connection: str) -> None:
+    """Our fields in a CRM, as somebody asked for after having seen what would be made."""
+    await crm_setups.make(UUID(connection))
 
 
 @steps.task(name="send", queue="deliver")  # no retry, as above
@@ -442,6 +458,11 @@ def start_remake(run: UUID) -> None:
 def start_check(connection: UUID, by: str) -> None:
     """A worker will ask the vendor whether this account is well, at once."""
     _enqueue_once("check", "tick", priority=WAITED_FOR, connection=str(connection), by=by)
+
+
+def start_making_fields(connection: UUID) -> None:
+    """A worker will make our fields in this CRM, at once."""
+    _enqueue_once("make_fields", "deliver", priority=WAITED_FOR, connection=str(connection))
 
 
 def start_probe(connection: UUID, by: str) -> None:
@@ -628,7 +649,7 @@ async def decide_contact(choice: review.Choice, by: str) -> ContactDecision:
 def promise_by_hand(media: MediaFile, connection: Connection, by: str) -> None:
     """Write a file to a CRM that it was never promised to. Raises Refused where nobody may have it."""
     with transaction.atomic():
-        outbox.promise_to(connection, media, by=by)
+        outbox.promise_to(connection, media, by=by, chosen_by=address.found_in)
         start_deliveries()
 
 

@@ -30,6 +30,7 @@ from acervo.govern import connections, embeds, erasure, liveness, probes, subscr
 from acervo.keep import sweeper
 from acervo.models import ChatImport, Connection, KeptAnswer, MediaFile, Remake
 from acervo.notify import promises
+from acervo.organise import address
 from acervo.prepare import scan
 from acervo.prepare.clamd import ScannerAway
 from acervo.receive import missed, overdue
@@ -129,7 +130,7 @@ async def renew_changed(timestamp: int) -> None:
 def _promise_recent() -> None:
     recent = MediaFile.objects.kept().filter(prepared_at__gte=clock.now() - LOOK_BACK)
     with transaction.atomic():
-        outbox.promise(list(recent.values_list("pk", flat=True)))
+        outbox.promise(list(recent.values_list("pk", flat=True)), chosen_by=address.found_in)
 
 
 @clockwork.periodic(cron="23 * * * *")

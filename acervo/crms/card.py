@@ -29,7 +29,7 @@ def render(item: MediaLink, language: str, *, limit: int = BODY_LIMIT) -> str:
     lines = "".join(
         f"<li>{field.label(language)}: {_text(_shown(values[field.name], field.type, language))}</li>"
         for field in _LISTED
-        if values[field.name]
+        if values.get(field.name)
     )
     link = f'<a href="{escape(values["url"])}">{_text(values["title"])}</a>'
     body = f"<p><strong>{link}</strong></p><ul>{lines}</ul><p>wa-media:{item.media_id}</p>"

@@ -27,7 +27,8 @@ from acervo.crms.contract import (
     Wanted,
     WriteResult,
 )
-from acervo.crms.fields import drifted
+from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, drifted
+from acervo.crms.mapping import FieldMap, Place, Rule, Target, TargetType
 from acervo.crms.virtual_time import VirtualTime
 
 PHONE = "+551155550142"
@@ -107,6 +108,14 @@ class World(ABC):
         """How many fields and objects there are."""
 
     @abstractmethod
+    def add_field(self, place: Place, name: str, type_: TargetType) -> str:
+        """Somebody makes a field: `text`, `number`, `moment` or `yes_no`. Its name in the CRM's API."""
+
+    @abstractmethod
+    def held(self, place: Place, record_id: str) -> Mapping[str, Any]:
+        """What a live record holds, by the CRM's names."""
+
+    @abstractmethod
     def limits(self) -> Mapping[str, tuple[int, int]]:
         """For each limit of the CRM: the most that came in its window, and what it allows."""
 
@@ -178,6 +187,8 @@ class ConnectorScenarios:
     storm_items = 1000
     storm_batch = 1
     """Items per call in the storm; a connector that writes one by one anyway is asked for more at once."""
+    has_fields = True
+    """Whether a file has fields, as against the lines of a note."""
 
     def make_world(self) -> World:
         raise NotImplementedError
@@ -208,6 +219,19 @@ class ConnectorScenarios:
         report = await world.connector().ensure_schema(dry_run=True)
         assert report.created
         assert world.fields_made() == before
+
+    async def test_what_is_made_is_what_was_announced_and_is_told_by_the_same_names(
+        self, world: World
+    ) -> None:
+        announced = await world.connector().ensure_schema(dry_run=True)
+        heard: list[str] = []
+
+        async def hear(name: str) -> None:
+            heard.append(name)
+
+        made = await world.connector().ensure_schema(told=hear)
+        assert set(made.created) == set(announced.created)
+        assert sorted(heard) == sorted(made.created)
 
     async def test_the_schema_is_made_once_however_often_it_is_asked_for(self, world: World) -> None:
         first = await world.connector().ensure_schema()
@@ -534,6 +558,128 @@ class ConnectorScenarios:
         )
         assert state.ref == result.ref
         await connector.link(result.ref, [related.ref])
+
+    # --- fields people chose ---
+
+    async def test_fields_of_both_sides_are_told_apart(self, world: World) -> None:
+        connector = await self.ready(world)
+        theirs = world.add_field("contact", "Last link", "text")
+        found = {one.name: one for one in await connector.fields("contact")}
+        assert not found[theirs].is_ours
+        assert (found[theirs].type, found[theirs].is_writable) == ("text", True)
+        assert sum(one.is_ours for one in found.values()) == len(CONTACT_FIELDS)
+        if self.has_fields:
+            assert sum(one.is_ours for one in await connector.fields("media")) >= len(MEDIA_FIELDS) - 2
+            return
+        with pytest.raises(CrmError) as refusal:
+            await connector.fields("media")
+        assert refusal.value.kind is CrmErrorKind.UNSUPPORTED
+
+    async def test_what_is_known_of_a_customer_goes_into_the_fields_a_person_chose(
+        self, world: World
+    ) -> None:
+        connector = await self.ready(world)
+        link = Target(world.add_field("contact", "Last link", "text"), "text")
+        count = Target(world.add_field("contact", "How many", "number"), "number")
+        asked = Target(world.add_field("contact", "May be kept", "yes_no"), "yes_no")
+        rules = {
+            "last_media_url": Rule(link),
+            "media_count": Rule(count),
+            "consent": Rule(asked, form="yes_no"),
+            "last_media_at": Rule(is_off=True),
+        }
+        draft = a_draft(
+            last_media_url="https://acervo.example/m/1",
+            last_media_at=datetime(2026, 11, 23, tzinfo=UTC),
+            media_count=7,
+            consent="granted",
+        )
+        ref = await connector.upsert_contact(draft)
+        before = world.contacts()[ref.record_id]
+        assert before["media_count"] == "7"
+        moved = replace(draft, field_map=FieldMap(1, contact=rules))
+        for _ in range(2):
+            assert await connector.upsert_contact(moved, known=ref) == ref
+        held = world.held("contact", ref.record_id)
+        assert held[link.name] == "https://acervo.example/m/1"
+        assert int(held[count.name]) == 7
+        assert str(held[asked.name]).lower() in {"true", "1"}
+        after = world.contacts()[ref.record_id]
+        assert not any(after.get(name) for name in ("media_count", "consent", "last_media_at"))
+        assert after["phone_e164"] == PHONE
+
+    async def test_many_customers_at_once_go_into_the_fields_a_person_chose(self, world: World) -> None:
+        connector = await self.ready(world)
+        link = Target(world.add_field("contact", "Last link", "text"), "text")
+        rules = {"last_media_url": Rule(link), "media_count": Rule(is_off=True)}
+        drafts = [
+            a_draft(phone_of(n), last_media_url=f"https://acervo.example/m/{n}", media_count=n)
+            for n in range(2, 10)
+        ]
+        await connector.upsert_contacts(list(map(Wanted, drafts[:4])))
+        moved = [replace(draft, field_map=FieldMap(1, contact=rules)) for draft in drafts]
+        for _again in range(2):
+            refs = refs_of(await connector.upsert_contacts(list(map(Wanted, moved))))
+            for draft in moved:
+                held = world.held("contact", refs[draft.person_id].record_id)
+                assert held[link.name] == draft.last_media_url
+                after = world.contacts()[refs[draft.person_id].record_id]
+                assert not any(after.get(name) for name in ("last_media_url", "media_count"))
+        assert len(world.contacts()) == len(drafts)
+
+    async def test_a_field_that_was_switched_off_is_emptied_and_no_drift(self, world: World) -> None:
+        connector = await self.ready(world)
+        item = an_item(contact=await self.a_contact(world, connector))
+        (first,) = await connector.upsert_media([item])
+        rules = {
+            "chat": Rule(is_off=True),
+            "tags": Rule(form="joined", detail=" | "),
+            "title": Rule(form="upper"),
+        }
+        mapped = replace(item, field_map=FieldMap(1, media=rules), known_ref=first.ref)
+        (second,) = await connector.upsert_media([mapped])
+        assert not second.error
+        (state,) = await connector.read_media([replace(mapped, known_ref=second.ref)])
+        assert not drifted(mapped, state)
+        assert state.values["title"] == "VOICE NOTE 0:42"
+        assert state.values["tags"] == "orçamento | urgente"
+        assert not state.values.get("chat")
+        assert "Ana Souza" not in world.everything_live()
+
+    async def test_a_field_of_a_file_goes_where_a_person_wants_it(self, world: World) -> None:
+        if not self.has_fields:
+            pytest.skip("a note has no fields")
+        connector = await self.ready(world)
+        kind = Target(world.add_field("media", "What it is", "text"), "text")
+        size = Target(world.add_field("media", "Weight", "number"), "number")
+        came = Target(world.add_field("media", "Came at", "moment"), "moment")
+        ours = Target(world.add_field("media", "From outside", "yes_no"), "yes_no")
+        rules = {
+            "kind": Rule(kind, form="words", detail="pt"),
+            "size_bytes": Rule(size),
+            "received_at": Rule(came),
+            "direction": Rule(ours, form="yes_no"),
+        }
+        plain = an_item(contact=await self.a_contact(world, connector))
+        (first,) = await connector.upsert_media([plain])
+        assert first.ref
+        mapped = replace(plain, field_map=FieldMap(1, media=rules), known_ref=first.ref)
+        other = an_item(contact=plain.contact)
+        results = await connector.upsert_media([mapped, other])
+        assert not any(result.error for result in results)
+        held = world.held("media", first.ref.record_id)
+        assert held[kind.name] == "Áudio de voz"
+        assert int(held[size.name]) == 98_304
+        states = await connector.read_media([mapped, other])
+        for item, state in zip([mapped, other], states, strict=True):
+            assert not drifted(item, state)
+        assert states[0].values["kind"] == "Áudio de voz"
+        (back,) = await connector.upsert_media([plain])
+        assert not back.error
+        (state,) = await connector.read_media([plain])
+        assert not drifted(plain, state)
+        await connector.erase_media(first.ref, also=[kind.name, size.name, came.name, ours.name])
+        assert "Áudio de voz" not in world.everything_live()
 
     # --- files ---
 

@@ -6,7 +6,7 @@ The file stays with us; a CRM gets a short stable link, metadata and text. Idemp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import httpx
 
+from acervo.crms.mapping import PLAIN, FieldMap, Place, TargetType
 from acervo.crms.tokens import OwnToken, TokenKeeper
 
 
@@ -95,6 +96,14 @@ class AccountInfo:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+Told = Callable[[str], Awaitable[None]]
+"""Somebody who wants to know of each field as it is made."""
+
+
+async def untold(name: str) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """`object`: our own media object exists or can be made. `activity`: a note on the contact instead."""
@@ -113,6 +122,22 @@ class SchemaReport:
     """Fields a person made differently: left alone, named here."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """To be remembered with the connection (object type id, model)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrmField:
+    """A field there is in the CRM, whoever made it."""
+
+    name: str
+    """As its API calls it."""
+    label: str
+    """As people see it."""
+    type: TargetType
+    is_writable: bool = True
+    is_ours: bool = False
+    limit: int | None = None
+    """Most characters, where the CRM says so."""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +190,7 @@ class ContactDraft:
     last_media_at: datetime | None = None
     media_count: int | None = None
     consent: str | None = None
+    field_map: FieldMap = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +224,8 @@ class MediaLink:
     contact: RecordRef | None = None
     known_ref: RecordRef | None = None
     """The record we wrote before, if any."""
+    field_map: FieldMap = PLAIN
+    """Where each field goes. It travels with the file, so that what is written is what was hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +294,14 @@ class Connector(Protocol):
 
     async def capabilities(self) -> Capabilities: ...
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
-        """Create what is missing, report conflicts, never change what a person made."""
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
+        """Create what is missing, report conflicts, never change what a person made. `told` hears of what is made by
+        the names of the report, as it is made."""
+        ...
+
+    async def fields(self, place: Place) -> Sequence[CrmField]:
+        """What there is to write into, ours and theirs. Raises CrmError UNSUPPORTED where files are notes, which have
+        no fields, and NOT_FOUND before our object is made."""
         ...
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
@@ -311,4 +345,6 @@ class Connector(Protocol):
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]: ...
 
-    async def erase_media(self, media: RecordRef) -> EraseResult: ...
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
+        """`also`: fields of their own making that may hold values of ours; only such that exist."""
+        ...

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
 
-from acervo.crms.contract import MediaLink, RecordState
-
-FieldType = Literal["text", "long_text", "number", "moment", "choice"]
+from acervo.crms.contract import ContactDraft, MediaLink, RecordState
+from acervo.crms.mapping import (
+    AS_IT_WAS,
+    PLAIN,
+    YES,
+    FieldMap,
+    FieldType,
+    Place,
+    Rule,
+    TargetType,
+)
 
 TITLE_LIMIT = 120
 URL_LIMIT = 200
@@ -81,6 +88,11 @@ CONTACT_FIELDS = (
     ),
 )
 
+_OWN_TYPES: dict[Place, dict[str, FieldType]] = {
+    "media": {one.name: one.type for one in MEDIA_FIELDS},
+    "contact": {one.name: one.type for one in CONTACT_FIELDS},
+}
+
 CHOICE_LABELS = {
     "voice": ("Voice note", "Áudio de voz", "Nota de voz"),
     "audio": ("Audio", "Áudio", "Audio"),
@@ -103,10 +115,26 @@ def choice_label(choice: str, language: str) -> str:
     return {"pt": portuguese, "es": spanish}.get(language[:2].lower(), english)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One value on its way into one field of the CRM."""
+
+    name: str
+    """Theirs."""
+    type: TargetType
+    text: str
+    """Empty: to be emptied."""
+    ours: str | None
+    """Our name, if we made this field."""
+
+
 def written(item: MediaLink, *, max_text: int = 30_000) -> dict[str, str]:
     """What the CRM shall hold for this file, by our field names, in one form for all CRMs: numbers without
-    fraction, moments as ISO 8601 in UTC to the second, nothing as an empty string."""
-    return {
+    fraction, moments as ISO 8601 in UTC to the second, nothing as an empty string. What a person switched off is
+    not there; what they gave another form has it."""
+    rules = item.field_map.media
+    tags = rules.get("tags", AS_IT_WAS)
+    values = {
         "media_id": item.media_id,
         "title": _line(item.title, TITLE_LIMIT),
         "url": item.url,
@@ -117,11 +145,37 @@ def written(item: MediaLink, *, max_text: int = 30_000) -> dict[str, str]:
         "chat": _line(item.chat or "", TEXT_LIMIT),
         "direction": item.direction,
         "received_at": moment(item.received_at),
-        "tags": _line("; ".join(item.tags), TEXT_LIMIT),
+        "tags": _line((tags.detail if tags.form == "joined" else "; ").join(item.tags), TEXT_LIMIT),
         "transcript": cut((item.transcript or "").strip(), max_text),
         "consent": item.consent,
         "sha256": item.sha256,
     }
+    return _formed(values, rules)
+
+
+def rolled_up(draft: ContactDraft) -> dict[str, str]:
+    """The same of a customer: what is known, and not switched off."""
+    known = {
+        "last_media_url": draft.last_media_url,
+        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
+        "media_count": None if draft.media_count is None else str(draft.media_count),
+        "consent": draft.consent,
+    }
+    values = {name: value for name, value in known.items() if value is not None}
+    return _formed(values, draft.field_map.contact)
+
+
+def placed(item: MediaLink, own: Mapping[str, str], *, max_text: int = 30_000) -> list[Placed]:
+    """What goes into which field of a file's record. `own`: our fields under the names we made them. Those of them
+    that are not used any more are emptied: an upsert leaves what is not named."""
+    return _placed("media", written(item, max_text=max_text), item.field_map, own)
+
+
+def placed_roll_ups(draft: ContactDraft, own: Mapping[str, str]) -> list[Placed]:
+    """The same of the customer's record. A value that is not known is not touched."""
+    known = rolled_up(replace(draft, field_map=PLAIN))
+    roll_ups = {name: theirs for name, theirs in own.items() if name in known}
+    return _placed("contact", rolled_up(draft), draft.field_map, roll_ups)
 
 
 def drifted(item: MediaLink, state: RecordState, *, max_text: int = 30_000) -> tuple[str, ...]:
@@ -130,6 +184,12 @@ def drifted(item: MediaLink, state: RecordState, *, max_text: int = 30_000) -> t
     return tuple(
         name for name, value in state.values.items() if name in expected and (value or "") != expected[name]
     )
+
+
+def stored_type(place: Place, name: str, field_map: FieldMap = PLAIN) -> TargetType:
+    """Of the field it goes into."""
+    rule = field_map.rules(place).get(name, AS_IT_WAS)
+    return rule.to.type if rule.to else _OWN_TYPES[place].get(name, "text")
 
 
 def moment(value: datetime) -> str:
@@ -145,10 +205,11 @@ def moment_of(value: object) -> datetime | None:
         return None
 
 
-def canonical(values: Mapping[str, str | None]) -> dict[str, str | None]:
+def canonical(
+    values: Mapping[str, str | None], field_map: FieldMap = PLAIN, place: Place = "media"
+) -> dict[str, str | None]:
     """Values read from a CRM in the form of `written`: `42.0` is `42`, moments lose their fraction."""
-    types = {field.name: field.type for field in MEDIA_FIELDS}
-    return {name: _canonical(types.get(name, "text"), value) for name, value in values.items()}
+    return {name: _canonical(stored_type(place, name, field_map), value) for name, value in values.items()}
 
 
 def cut(text: str, limit: int) -> str:
@@ -160,7 +221,54 @@ def _line(text: str, limit: int) -> str:
     return cut(" ".join(text.split()), limit)
 
 
-def _canonical(type_: FieldType, value: str | None) -> str | None:
+def _formed(values: Mapping[str, str], rules: Mapping[str, Rule]) -> dict[str, str]:
+    return {
+        name: _form(value, rules.get(name, AS_IT_WAS))
+        for name, value in values.items()
+        if not rules.get(name, AS_IT_WAS).is_off
+    }
+
+
+def _form(value: str, rule: Rule) -> str:
+    match rule.form:
+        case "upper":
+            value = value.upper()
+        case "lower":
+            value = value.lower()
+        case "shortened":
+            value = cut(value, int(rule.detail))
+        case "day":
+            value = value[:10]
+        case "words":
+            value = choice_label(value, rule.detail) if value in CHOICE_LABELS else value
+        case "yes_no":
+            value = "1" if value in YES else "0"
+    if rule.to and rule.to.limit:
+        value = cut(value, rule.to.limit)
+    return value
+
+
+def _placed(
+    place: Place, values: Mapping[str, str], field_map: FieldMap, own: Mapping[str, str]
+) -> list[Placed]:
+    found: list[Placed] = []
+    for name, theirs in own.items():
+        rule = field_map.rules(place).get(name, AS_IT_WAS)
+        if rule.to and not rule.is_off:
+            found.append(Placed(rule.to.name, rule.to.type, values.get(name, ""), None))
+        is_used = not (rule.to or rule.is_off)
+        found.append(
+            Placed(
+                theirs,
+                _OWN_TYPES[place].get(name, "text"),
+                values.get(name, "") if is_used else "",
+                name,
+            )
+        )
+    return found
+
+
+def _canonical(type_: TargetType, value: str | None) -> str | None:
     if not value:
         return None
     try:
@@ -168,6 +276,10 @@ def _canonical(type_: FieldType, value: str | None) -> str | None:
             return str(round(float(value)))
         if type_ == "moment":
             return moment(_read_moment(value))
+        if type_ == "day":
+            return _read_moment(value).date().isoformat() if value.isdigit() else value[:10]
+        if type_ == "yes_no":
+            return {"true": "1", "false": "0"}.get(value.lower(), value)
     except ValueError:
         return value  # somebody wrote something else there: shown as it is, so that it counts as drift
     return value

@@ -12,13 +12,15 @@ from django.db import transaction
 
 from acervo.base import clock
 from acervo.base.database import in_thread
-from acervo.crms.contract import Connector, CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.contract import Connector, CrmError, CrmErrorKind, SchemaReport, Told, untold
 from acervo.deliver import outbox, records, refusals
 from acervo.models import AuditEntry, Connection, Deed
 
 log = logging.getLogger(__name__)
 
 PAUSED_S: Final = 3600.0
+TIMEOUT_S = 30.0
+"""One question of a set-up."""
 
 OpenConnector = Callable[[Connection, httpx.AsyncClient], Connector]
 
@@ -27,18 +29,25 @@ async def prepare(
     connection: Connection, http: httpx.AsyncClient, open_connector: OpenConnector
 ) -> Connector:
     """A connector whose account has our fields: made when first needed, and remembered. Raises CrmError."""
-    if "schema_at" in connection.options:
-        return open_connector(connection, http)
+    if "schema_at" not in connection.options:
+        await make_fields(connection, http, open_connector)
+    return open_connector(connection, http)
+
+
+async def make_fields(
+    connection: Connection, http: httpx.AsyncClient, open_connector: OpenConnector, told: Told = untold
+) -> SchemaReport:
+    """What is missing there, made and remembered. Raises CrmError."""
     language = connection.workspace.language  # of the labels; whoever connected may have said another
     connection.options = {"language": language, **connection.options}
     try:
-        report = await open_connector(connection, http).ensure_schema()
+        report = await open_connector(connection, http).ensure_schema(told=told)
     except CrmError as error:
         if error.kind is not CrmErrorKind.UNSUPPORTED:  # a CRM without fields, such as a webhook
             raise
         report = SchemaReport()
     await in_thread(_remember, connection, report)
-    return open_connector(connection, http)
+    return report
 
 
 async def reach(connection_id: UUID, http: httpx.AsyncClient, open_connector: OpenConnector) -> Connector:

@@ -12,12 +12,14 @@ import httpx
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind, RecordRef, WriteResult
-from acervo.deliver import account, associations, contacts, outbox, parcels
+from acervo.deliver import account, associations, contacts, mapping, outbox, parcels
 from acervo.deliver.account import OpenConnector
+from acervo.deliver.mapping import ChosenBy
 from acervo.deliver.parcels import Parcel, Party, Written
 from acervo.deliver.refusals import PAUSES, RESTS, STUMBLES, Refusal, detached
 from acervo.deliver.results import Outcome, write_down
 from acervo.keep import credentials
+from acervo.models import Connection
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +32,11 @@ async def deliver(
     http: httpx.AsyncClient,
     limit: int = outbox.BATCH,
     open_connector: OpenConnector = credentials.connector,
+    chosen_by: ChosenBy | None = None,
 ) -> Outcome:
     """Keep up to `limit` due promises of one connection. May run any number of times, side by side. What cannot
-    be kept says so on its row; nothing is raised for what the CRM answers."""
+    be kept says so on its row; nothing is raised for what the CRM answers. `chosen_by`: how the switches of the
+    mapping find files; what they keep back is promised no more."""
     connection = await account.find(connection_id)
     if not outbox.is_open(connection, clock.now()):
         return Outcome()
@@ -41,17 +45,24 @@ async def deliver(
     except CrmError as error:
         await account.refuse(connection, error)
         return Outcome(halted_by=str(error.kind))
-    batch = await in_thread(_take, connection_id, limit)
+    claimed, batch = await in_thread(_take, connection, limit, chosen_by)
     if not batch:
-        return Outcome()
+        return Outcome(claimed)
     halt = await _hand_over(connector, connection_id, batch)
     outcome = await in_thread(write_down, connection_id, batch, halt)
     log.info("deliver.batch", extra={"connection": str(connection_id), **asdict(outcome)})
     return outcome
 
 
-def _take(connection_id: UUID, limit: int) -> list[Parcel]:
-    return parcels.load(outbox.claim(connection_id, limit))
+def _take(connection: Connection, limit: int, chosen_by: ChosenBy | None) -> tuple[int, list[Parcel]]:
+    """How many were claimed, and those of them that are to go."""
+    claimed = outbox.claim(connection.pk, limit)
+    if chosen_by is None:
+        return len(claimed), parcels.load(claimed)
+    media_ids = [row.media_id for row in claimed]
+    unwanted = mapping.unwanted(connection.workspace_id, connection.pk, media_ids, chosen_by)
+    outbox.release([row for row in claimed if row.media_id in unwanted])
+    return len(claimed), parcels.load([row for row in claimed if row.media_id not in unwanted])
 
 
 async def _hand_over(connector: Connector, connection_id: UUID, batch: list[Parcel]) -> CrmError | None:

@@ -3,7 +3,7 @@ interruption."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,13 +14,11 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
-from acervo.deliver import outbox
+from acervo.deliver import mapping, outbox
 from acervo.deliver.estimates import Estimate, estimate
+from acervo.deliver.mapping import ChosenBy
 from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery
 from acervo.models.media import MediaFiles
-
-ChosenBy = Callable[[UUID, str], MediaFiles]
-"""`organise.address.found_in`: the workspace's files of a query, as a queryset in no order."""
 
 BY: Final = "system:backfill"
 PORTION: Final = 500
@@ -205,8 +203,9 @@ def pace(run: Backfill, turn: Turn | None) -> Pace | None:
 
 
 def _files(connection: Connection, query: str, chosen_by: ChosenBy) -> MediaFiles:
-    """What may be shown to a CRM of all that a query names."""
-    return chosen_by(connection.workspace_id, query).for_crms().filter(prepared_at__isnull=False)
+    """What may be shown to a CRM of all that a query names, and its mapping lets go."""
+    files = chosen_by(connection.workspace_id, query).for_crms().filter(prepared_at__isnull=False)
+    return mapping.wanted(files, connection, chosen_by)
 
 
 def _unpromised(files: MediaFiles, connection_id: UUID) -> MediaFiles:

@@ -12,6 +12,7 @@ from django.conf import settings
 from acervo.base import ids
 from acervo.crms.contract import MediaLink, RecordRef
 from acervo.crms.fields import choice_label, written
+from acervo.crms.mapping import PLAIN, FieldMap
 from acervo.models import Direction, Kind, MediaFile
 
 NAMED = (Kind.DOCUMENT, Kind.AUDIO)
@@ -19,7 +20,11 @@ NAMED = (Kind.DOCUMENT, Kind.AUDIO)
 
 
 def media_link(
-    media: MediaFile, *, contact: RecordRef | None = None, known_ref: RecordRef | None = None
+    media: MediaFile,
+    *,
+    contact: RecordRef | None = None,
+    known_ref: RecordRef | None = None,
+    field_map: FieldMap = PLAIN,
 ) -> MediaLink:
     """The file in the words of the connector contract. Raises ValueError for a file that is not kept."""
     if media.size_bytes is None or media.sha256 is None:
@@ -40,6 +45,7 @@ def media_link(
         tags=tuple(sorted(put.tag.name for put in media.file_tags.all())),
         contact=contact,
         known_ref=known_ref,
+        field_map=field_map,
     )
 
 
@@ -67,9 +73,20 @@ def clock_face(duration_s: float) -> str:
 def payload_hash(link: MediaLink, related: Sequence[RecordRef] = ()) -> str:
     """SHA-256 of all that a write would put into the CRM, whatever record it goes to."""
     content = {
+        **_mapped(link.field_map),
         "fields": written(replace(link, known_ref=None)),
         "caption": link.caption,
         "contact": link.contact and link.contact.record_id,
         "related": sorted((ref.object_type, ref.record_id) for ref in related),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _mapped(field_map: FieldMap) -> dict[str, object]:
+    """Where values go; of the customer's record also their forms. Nothing chosen hashes as it always did."""
+    moved = {name: rule.to.name for name, rule in field_map.media.items() if rule.to}
+    rules = {
+        name: [rule.to.name if rule.to else "", rule.is_off, rule.form, rule.detail]
+        for name, rule in field_map.contact.items()
+    }
+    return {**({"moved": moved} if moved else {}), **({"roll_ups": rules} if rules else {})}

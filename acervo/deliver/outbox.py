@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +13,8 @@ from django.db.models import F, Q, QuerySet
 from acervo.base import clock, ids
 from acervo.base.errors import Refused
 from acervo.crms.contract import CrmErrorKind, RecordRef
-from acervo.deliver import parcels, records
+from acervo.deliver import mapping, parcels, records
+from acervo.deliver.mapping import ChosenBy
 from acervo.deliver.refusals import DETACHED, LEFT_OUT, subject
 from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, Person, RecordLink
 from acervo.models.media import not_quarantined, not_withdrawn
@@ -21,6 +23,8 @@ BATCH = 100
 """Files one connector call may carry."""
 LEASE = timedelta(minutes=10)
 """Claimed promises come free again after this, when whoever claimed them died. Prolonged before each write."""
+REWRITTEN_PER_MINUTE = 300
+"""What is to be written anew is due in later minutes, so that what arrives today never queues behind it."""
 TELLABLE = not_quarantined("media__") & not_withdrawn("media__")
 """A file may be found infected, or be taken back, between its promise and its delivery: then the promise waits."""
 
@@ -31,13 +35,20 @@ class NotForCrms(Refused):
     code = "not_for_crms"
 
 
+class KeptBack(Refused):
+    """The mapping of this CRM keeps such files from going there."""
+
+    code = "kept_back"
+
+
 # ── promising ──
 
 
-def promise(media_ids: Collection[UUID]) -> int:
+def promise(media_ids: Collection[UUID], *, chosen_by: ChosenBy | None = None) -> int:
     """Promise these files to every CRM of their workspace; returns how many promises are new. Files that are not
     prepared, or that nobody may open, are left out: promise them again once they are. Paused CRMs are promised too
-    and get everything once somebody reconnects them. Runs inside the caller's transaction."""
+    and get everything once somebody reconnects them. Runs inside the caller's transaction. `chosen_by`: how the
+    switches of a mapping find files."""
     files = MediaFile.objects.for_crms().filter(pk__in=media_ids, prepared_at__isnull=False)
     workspaces = dict(files.values_list("pk", "workspace_id"))
     crms: dict[UUID, list[UUID]] = {}
@@ -47,12 +58,20 @@ def promise(media_ids: Collection[UUID]) -> int:
         .values_list("pk", "workspace_id")
     ):
         crms.setdefault(workspace_id, []).append(pk)
+    kept_back = {
+        (connection_id, media_id)
+        for workspace_id, connection_ids in crms.items()
+        for connection_id in connection_ids
+        if chosen_by
+        for media_id in mapping.unwanted(workspace_id, connection_id, set(workspaces), chosen_by)
+    }
     at = clock.now()
     return _insert(
         [
             _new_promise(workspace_id, connection_id, media_id, at, due_at=at)
             for media_id, workspace_id in sorted(workspaces.items())
             for connection_id in crms.get(workspace_id, ())
+            if (connection_id, media_id) not in kept_back
         ]
     )
 
@@ -76,6 +95,13 @@ def promise_old(run: Backfill, files: Sequence[UUID]) -> int:
     )
 
 
+def newest_file(connection: Connection, chosen_by: ChosenBy) -> MediaFile | None:
+    """The one to try a CRM with: prepared, and nothing speaks against it."""
+    files = MediaFile.objects.for_crms().filter(workspace=connection.workspace_id, prepared_at__isnull=False)
+    wanted = mapping.wanted(files, connection, chosen_by)
+    return wanted.order_by("-received_at", "-id").first()
+
+
 def renew(media_ids: Collection[UUID]) -> int:
     """Files that people see differently now are due again where a CRM holds what is no longer true; returns how
     many. Runs inside the caller's transaction, after its change. A delivery under way notices by itself."""
@@ -96,6 +122,17 @@ def renew_changed(since: datetime) -> int:
     )
     pks = list(changed.order_by("pk").values_list("pk", flat=True).distinct())
     return sum(renew(pks[start : start + BATCH]) for start in range(0, len(pks), BATCH))
+
+
+def rewrite(connection: Connection) -> int:
+    """Files that were written by an earlier version of the mapping are due again, a few hundred a minute, so that what
+    arrives today never queues behind them; returns how many. Runs inside the caller's transaction."""
+    made, due_at = 0, clock.now()
+    stale = mapping.outdated_files(connection.pk).order_by("-delivered_at", "pk")
+    while page := list(stale.values_list("pk", flat=True)[:REWRITTEN_PER_MINUTE]):
+        made += Delivery.objects.filter(pk__in=page).update(delivered_at=None, due_at=due_at, attempts=0)
+        due_at += timedelta(minutes=1)
+    return made
 
 
 # ── what people do ──
@@ -131,13 +168,15 @@ def retry_all(stopped: QuerySet[Delivery], *, by: str) -> int:
     return count
 
 
-def promise_to(connection: Connection, media: MediaFile, *, by: str) -> None:
-    """This file to this CRM, whenever it came. Raises NotForCrms. Promised already, it stays as it is."""
+def promise_to(connection: Connection, media: MediaFile, *, by: str, chosen_by: ChosenBy) -> None:
+    """This file to this CRM, whenever it came. Raises NotForCrms and KeptBack. Promised already, it stays as it is."""
     with transaction.atomic():
         account = lock_connection(connection.pk)
         files = MediaFile.objects.for_crms().filter(workspace=account.workspace_id, prepared_at__isnull=False)
         if account.removed_at or not files.filter(pk=media.pk).exists():
             raise NotForCrms()
+        if mapping.unwanted(account.workspace_id, account.pk, [media.pk], chosen_by):
+            raise KeptBack()
         at = clock.now()
         if _insert([_new_promise(account.workspace_id, account.pk, media.pk, at, due_at=at)]):
             deed = Deed("delivery.promised", "file", media.pk, "", subject(account))
@@ -223,6 +262,16 @@ def claim(connection_id: UUID, limit: int = BATCH) -> list[Delivery]:
             .select_for_update(skip_locked=True, no_key=True, of=("self",))[: min(limit, BATCH)]
         )
         return _lease(found, now)
+
+
+def release(deliveries: Collection[Delivery]) -> None:
+    """Promises that are none any more; whoever wants them later promises them anew."""
+    with transaction.atomic():
+        held = still_held(deliveries)
+        runs = Counter(row.backfill_id for row in held.values() if row.backfill_id)
+        Delivery.objects.filter(pk__in=held).delete()
+        for run, count in runs.items():
+            Backfill.objects.filter(pk=run).update(promised=F("promised") - count)
 
 
 def prolong(deliveries: Collection[Delivery]) -> set[UUID]:

@@ -11,8 +11,9 @@ from django.db.models import Count
 
 from acervo.base import clock, ids
 from acervo.crms.contract import ContactDraft, MediaLink, RecordRef
+from acervo.crms.mapping import PLAIN, FieldMap
 from acervo.crms.phones import is_number
-from acervo.deliver import fields, records
+from acervo.deliver import fields, mapping, records
 from acervo.deliver.refusals import Refusal
 from acervo.models import Delivery, MediaFile, PersonIdentifier
 
@@ -58,10 +59,24 @@ class Parcel:
     """The record that holds it now, even if the whole of the write did not succeed."""
     must_wait: bool = False
     """Its person had no turn: the next batch tries again."""
+    field_map: FieldMap = PLAIN
+    """As it goes now."""
+    old_field_map: FieldMap = PLAIN
+    """As it went when it was last written."""
 
     @property
     def link(self) -> MediaLink:
-        return fields.media_link(self.media, contact=self.party.contact, known_ref=self.known_ref)
+        return self._link(self.field_map)
+
+    @property
+    def link_as_written(self) -> MediaLink:
+        """What the CRM is expected to hold: a new mapping is nobody's drift."""
+        return self._link(self.old_field_map)
+
+    def _link(self, field_map: FieldMap) -> MediaLink:
+        return fields.media_link(
+            self.media, contact=self.party.contact, known_ref=self.known_ref, field_map=field_map
+        )
 
     @property
     def payload_hash(self) -> str:
@@ -93,7 +108,8 @@ def _load(connection_id: UUID, deliveries: list[Delivery]) -> Iterable[Parcel]:
     )
     people = {file.person_id for file in files.values()}
     known = records.known(connection_id, people, wanted)
-    parties = _parties(files.values(), known, _busy(connection_id, people, deliveries))
+    maps = mapping.maps(connection_id)
+    parties = _parties(files.values(), known, _busy(connection_id, people, deliveries), maps.current)
     for delivery in deliveries:
         if file := files.get(delivery.media_id):
             yield Parcel(
@@ -102,10 +118,14 @@ def _load(connection_id: UUID, deliveries: list[Delivery]) -> Iterable[Parcel]:
                 parties[file.person_id],
                 known.files.get(file.pk),
                 tuple(known.related.get(file.pk, ())),
+                field_map=maps.current,
+                old_field_map=maps.of(delivery.mapping_version),
             )
 
 
-def _parties(files: Iterable[MediaFile], known: records.Known, busy: set[UUID]) -> dict[UUID, Party]:
+def _parties(
+    files: Iterable[MediaFile], known: records.Known, busy: set[UUID], field_map: FieldMap
+) -> dict[UUID, Party]:
     people = {file.person_id: file.person for file in files}
     phones: dict[UUID, list[str]] = {}
     identifiers = PersonIdentifier.objects.filter(person__in=people, kind=PersonIdentifier.Kind.PHONE)
@@ -124,7 +144,11 @@ def _parties(files: Iterable[MediaFile], known: records.Known, busy: set[UUID]) 
             person_id=last.person_id,
             phones=tuple(phones.get(last.person_id, ())),
             draft=_draft(
-                people[last.person_id].name, phones.get(last.person_id, []), last, counts[last.person_id]
+                people[last.person_id].name,
+                phones.get(last.person_id, []),
+                last,
+                counts[last.person_id],
+                field_map,
             ),
             contact=known.contacts.get(last.person_id),
             is_busy=last.person_id in busy,
@@ -133,7 +157,7 @@ def _parties(files: Iterable[MediaFile], known: records.Known, busy: set[UUID]) 
     }
 
 
-def _draft(name: str, phones: list[str], last: MediaFile, count: int) -> ContactDraft:
+def _draft(name: str, phones: list[str], last: MediaFile, count: int, field_map: FieldMap) -> ContactDraft:
     first_name, _, last_name = name.partition(" ")
     return ContactDraft(
         phone=phones[0] if phones else None,
@@ -143,6 +167,7 @@ def _draft(name: str, phones: list[str], last: MediaFile, count: int) -> Contact
         last_media_url=fields.short_link(last),
         last_media_at=last.received_at,
         media_count=count,
+        field_map=field_map,
     )
 
 

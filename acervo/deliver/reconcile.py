@@ -79,7 +79,7 @@ async def reconcile(
     try:
         connector = await account.prepare(connection, http, open_connector)
         max_text = (await connector.capabilities()).max_text
-        states = await connector.read_media([parcel.link for parcel in batch]) if batch else ()
+        states = await connector.read_media([parcel.link_as_written for parcel in batch]) if batch else ()
     except CrmError as error:
         is_blind = error.kind is CrmErrorKind.UNSUPPORTED  # it cannot be read back: taken at its word
         if not is_blind:
@@ -236,7 +236,7 @@ class _Verifier:
         if state.ref is None:
             self._detach(row, parcel.known_ref)
             return
-        wrong = drifted(parcel.link, state, max_text=self.max_text)
+        wrong = drifted(parcel.link_as_written, state, max_text=self.max_text)
         stood = {name: cut(state.values[name] or "", TEXT_LIMIT) for name in wrong}
         remembered = self.known.get(row.media_id, _Remembered())
         if wrong and stood == remembered.left:

@@ -72,6 +72,7 @@ SETTLED = (
     "attempts",
     "due_at",
     "payload_hash",
+    "mapping_version",
     "delivered_at",
     "verified_at",
     "stopped_at",
@@ -112,6 +113,7 @@ class _Ledger:
             return
         row.claimed_until = None
         if isinstance(verdict, Written):
+            row.mapping_version = parcel.field_map.version
             self._keep(row, verdict, is_outdated=is_outdated)
         elif verdict is None or verdict.code in refusals.PAUSES | refusals.RESTS:
             self.outcome.released += 1  # about the account, not the file: due again as it was

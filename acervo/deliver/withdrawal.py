@@ -13,8 +13,8 @@ from django.db import transaction
 from acervo.base import clock, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import TryLater
-from acervo.crms.contract import CrmError, CrmErrorKind
-from acervo.deliver import account
+from acervo.crms.contract import Connector, CrmError, CrmErrorKind
+from acervo.deliver import account, mapping
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.records import BY, WRITTEN, reference
 from acervo.deliver.refusals import subject
@@ -83,7 +83,8 @@ def _stop(media_id: UUID) -> list[RecordLink]:
 async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
     connector = await account.reach_to_remove(link.connection, http, open_connector)
     try:
-        result = await connector.erase_media(reference(link))
+        also = await _also(connector, link)
+        result = await connector.erase_media(reference(link), also=also)
     except CrmError as error:
         if error.kind is not CrmErrorKind.NOT_FOUND:
             raise
@@ -91,6 +92,20 @@ async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: Open
         if result.outcome == "impossible":
             raise CrmError(CrmErrorKind.UNSUPPORTED)
     await in_thread(_forget, link)
+
+
+async def _also(connector: Connector, link: RecordLink) -> list[str]:
+    """Fields of theirs that held values of ours under any mapping, as far as they still exist."""
+    used = await in_thread(mapping.ever_used, link.connection_id)
+    if not used:
+        return []
+    try:
+        there = {one.name for one in await connector.fields("media") if one.is_writable}
+    except CrmError as error:
+        if error.kind in (CrmErrorKind.UNSUPPORTED, CrmErrorKind.NOT_FOUND):
+            return []
+        raise
+    return sorted(used & there)
 
 
 def _forget(link: RecordLink) -> None:

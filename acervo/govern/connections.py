@@ -38,6 +38,8 @@ PREVIOUS_FOR = timedelta(days=7)
 """How long a replaced secret still counts: enough to change it everywhere, and no door left open for ever."""
 
 
+BEING_SET_UP = "being_set_up"
+"""Why a CRM is paused until somebody has seen what is made there and lets it go."""
 NUMBER_REMOVED = "number_removed"
 """Why a file is lost that still waited when its number was removed."""
 
@@ -106,7 +108,8 @@ def reconnect(connection: Connection, secrets: Mapping[str, str], by: str) -> No
     _replace_secrets(connection, given)
     with transaction.atomic():
         connection.save(update_fields=["sealed_secrets", "previous_until"])
-        connection.resume()
+        if connection.pause_reason != BEING_SET_UP:
+            connection.resume()
         _hope_again(connection)
         _make_due(connection)
         _record(connection, "connection.reconnected", by, ",".join(sorted(given)))

@@ -8,9 +8,11 @@ from acervo.models.chat_import import ChatImport
 from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose, Repairs
 from acervo.models.consent import ConsentAnswer
 from acervo.models.contact_decision import ContactDecision, Verdict
+from acervo.models.crm_setup import CrmSetup
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.embed import Embed, EmbedAgent, EmbedKey, EmbedSession, ShownTo
+from acervo.models.mapping import MappingVersion
 from acervo.models.media import Kind, MediaFile
 from acervo.models.media_policy import MadeAt, MediaPolicy, SizeLimit, When
 from acervo.models.member import Ability, Limit, Member, Role, Team
@@ -50,6 +52,7 @@ __all__ = [
     "Connection",
     "ConsentAnswer",
     "ContactDecision",
+    "CrmSetup",
     "DataKey",
     "Deed",
     "Delivery",
@@ -73,6 +76,7 @@ __all__ = [
     "LegalBasis",
     "Limit",
     "MadeAt",
+    "MappingVersion",
     "MediaFile",
     "MediaPolicy",
     "Member",

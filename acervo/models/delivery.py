@@ -56,6 +56,8 @@ class Delivery(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)
     payload_hash = models.CharField(max_length=64, null=True, blank=True)
     """Of what was last written: an unchanged file costs no call."""
+    mapping_version = models.PositiveIntegerField(default=0, db_default=0)
+    """Of the mapping it was last written with; 0: nobody had changed anything."""
     delivered_at = models.DateTimeField(null=True, blank=True)
     verified_at = models.DateTimeField(null=True, blank=True)
     """When reconciliation last found the record as written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +17,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from acervo import crms, providers
 from acervo.base.errors import AcervoError
+from acervo.crms.contract import CrmError
 from acervo.fetch import forgotten
 from acervo.govern import connections as govern
-from acervo.govern import registration
+from acervo.govern import crm_access, registration
 from acervo.keep import credentials
 from acervo.models import Ability, Connection, LegalBasis, MediaFile, Member, OnRevoke, Purpose, by_member
 from acervo.providers.recovery import Forgets
-from acervo.web import guidance, words
+from acervo.web import crm_guidance, guidance, words
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.setup_steps import privacy_choices
 
@@ -84,7 +86,8 @@ def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
     account = _visible(request.user, connection)
     names = _asked_secrets(account)
     given = {name: request.POST.get(name, "").strip() for name in names}
-    if request.method == "POST" and any(given.values()):
+    trouble = _trouble(account, given) if request.method == "POST" and any(given.values()) else ""
+    if request.method == "POST" and any(given.values()) and not trouble:
         govern.reconnect(account, given, by_member(request.user))
         messages.success(
             request, _("%(name)s is connected again. What waited is on its way.") % {"name": account.name}
@@ -103,7 +106,8 @@ def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
             "vendor": _vendor(account),
             "can_renew": not is_crm and registration.can_renew(account.kind),
             "has_previous": govern.has_previous(account),
-            "is_empty": request.method == "POST",
+            "is_empty": request.method == "POST" and not trouble,
+            "trouble": trouble,
         },
         status=422 if request.method == "POST" else 200,
     )
@@ -160,6 +164,19 @@ def remove(request: MemberRequest, connection: UUID) -> HttpResponse:
         {"connection": account, "is_unconfirmed": is_sent, **facts},
         status=422 if is_sent else 200,
     )
+
+
+def _trouble(account: Connection, given: Mapping[str, str]) -> str:
+    """Why new secrets of a CRM will not do: asked before they replace what works. A number is asked by its check."""
+    if account.purpose != Purpose.CRM:
+        return ""
+    try:
+        crm_access.refuse_others(account, given)
+    except CrmError as error:
+        return crm_guidance.refused(account.kind, error.kind)
+    except crm_access.AnotherAccount:
+        return _("These secrets belong to another account. Connect that one by itself.")
+    return ""
 
 
 def _what_follows(member: Member, account: Connection) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from acervo.base import ids
 from acervo.govern import connections as govern
 from acervo.govern.concerns import Concern, Weight
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, Purpose, by_member
-from acervo.web import guidance, setups, words
+from acervo.web import crm_setups, guidance, setups, words
 from acervo.web.guards import MemberRequest, for_members, needs
 
 
@@ -45,6 +45,8 @@ class Row:
     """Empty where the provider learns it by its API."""
     legal_basis: words.Words
     """Why its files are kept; empty while nobody has said it."""
+    goes_on_at: str = ""
+    """Where a CRM that is being set up goes on."""
 
     @property
     def slug(self) -> str:
@@ -89,6 +91,8 @@ def pause(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.CONNECT)
 def resume(request: MemberRequest, connection: UUID) -> HttpResponse:
     account = _visible(request.user, connection)
+    if account.pause_reason == govern.BEING_SET_UP:
+        return redirect(crm_setups.address_of(account))
     govern.resume(account, by_member(request.user))
     messages.success(request, _("%(name)s goes on. What waited is on its way.") % {"name": account.name})
     return redirect("connections")
@@ -167,6 +171,7 @@ def _row(account: Any) -> Row:
         last_file_at=account.last_success_at if is_crm else account.last_file_at,
         deadline=account.deadline,
         webhook_url=govern.webhook_url(account) if _is_pasted(account) else "",
+        goes_on_at=crm_setups.address_of(account) if account.pause_reason == govern.BEING_SET_UP else "",
         legal_basis=guidance.LEGAL_BASES[account.legal_basis][0] if account.legal_basis else "",
     )
 

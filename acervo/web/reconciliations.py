@@ -20,7 +20,8 @@ from acervo import crms, journey
 from acervo.base import ids
 from acervo.base.errors import Refused
 from acervo.crms.fields import CHOICE_LABELS, MEDIA_FIELDS, choice_label, written
-from acervo.deliver import associations, fields, repairs
+from acervo.crms.mapping import FieldMap
+from acervo.deliver import associations, fields, mapping, repairs
 from acervo.models import (
     Ability,
     AuditEntry,
@@ -215,12 +216,13 @@ def _rows(member: Member, found: Iterable[Discrepancy]) -> list[Row]:
         )
     }
     opened = _opened(member, list(files))
+    maps = {pk: mapping.maps(pk).current for pk in {one.connection_id for one in rows}}
     return [
         Row(
             one,
             card(files[one.media_id]),
             words.FAULTS[one.fault],
-            _differences(files[one.media_id], one),
+            _differences(files[one.media_id], one, maps[one.connection_id]),
             opened.get(one.media_id),
             words.SETTLEMENTS.get(one.settlement or "", ""),
         )
@@ -229,11 +231,11 @@ def _rows(member: Member, found: Iterable[Discrepancy]) -> list[Row]:
     ]
 
 
-def _differences(media: MediaFile, found: Discrepancy) -> list[Difference]:
-    """Today's values of ours: a file may have changed since it was looked at."""
+def _differences(media: MediaFile, found: Discrepancy, field_map: FieldMap) -> list[Difference]:
+    """Today's values of ours: a file, or its mapping, may have changed since it was looked at."""
     if not found.stood or media.size_bytes is None:
         return []
-    ours = written(fields.media_link(media))
+    ours = written(fields.media_link(media, field_map=field_map))
     language = get_language() or "en"
     return [
         Difference(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -37,6 +37,8 @@ class Line:
     is_required: bool = True
     is_kept: bool = False
     """A secret that is here already: it need not be typed again, and is not shown."""
+    choices: Sequence[tuple[str, str]] = ()
+    is_long: bool = False
 
 
 class AccessForm:
@@ -57,7 +59,7 @@ class AccessForm:
                 self.errors[asked.name] = error
         if self.is_ours and not values["name"]:
             self.errors["name"] = guidance.NAME.wrong
-        if self.is_ours and values["api_base"] and not _is_address(values["api_base"]):
+        if self.is_ours and values["api_base"] and not is_address(values["api_base"]):
             self.errors["api_base"] = guidance.API_BASE.wrong
         return not self.errors
 
@@ -147,7 +149,7 @@ def _written(value: Any) -> str:
     return str(value) if value is not None else ""
 
 
-def _is_address(value: str) -> bool:
+def is_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return (

@@ -257,6 +257,11 @@ def stopped_word(code: str) -> words.Words:
 
 
 @register.filter
+def kind_word(media: MediaFile) -> words.Words:
+    return words.KINDS[media.kind]
+
+
+@register.filter
 def record_word(object_type: str) -> words.Words:
     return words.RECORD_TYPES.get(object_type, object_type)
 

@@ -69,7 +69,7 @@ def verdict(
     today, what is a warning, what is not understood, other systems that are not told, what is worth a sentence."""
     can_connect = member.can(Ability.CONNECT)
     for row in accounts:
-        if row.connection.paused_at:
+        if row.connection.paused_at and not row.goes_on_at:
             return _paused(row, can_connect=can_connect)
     if worry := _first(worries, Weight.BAD):
         return worry

@@ -295,6 +295,7 @@ FAMILIES: Final[Mapping[str, Words]] = {
         "What was written to the wrong contact is just leaving the CRM. Try again in a moment."
     ),
     "not_for_crms": _("This file cannot be written to a CRM now: it is not ready, or nobody may open it."),
+    "kept_back": _("Such files do not go to this CRM. “What goes where” in its settings says which do."),
     "related_not_offered": _(
         "This is not among the deals and tickets of the contact any more. Choose again."
     ),
@@ -536,6 +537,7 @@ WORRYING: Final[Mapping[str, Status]] = {
 }
 """Instead of its state, where something about a connection is not as it should be; by weight."""
 BY_HAND: Final[Words] = _("Paused by hand.")
+BEING_SET_UP: Final[Words] = _("It is being set up: nothing is written there yet.")
 
 ON_REVOKE: Final[Mapping[str, tuple[Words, Words]]] = {
     OnRevoke.KEEP: (
@@ -663,6 +665,10 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     ),
     "connection.made": Happening(_("Connected"), "plug", "ok"),
     "connection.fields_ensured": Happening(_("Our fields in the CRM were checked and made"), "check", "ok"),
+    "connection.fields_asked": Happening(_("Our fields may be made in the CRM"), "check", "info"),
+    "connection.set_up": Happening(_("Set up: files go to the CRM from now on"), "play", "ok"),
+    "mapping.changed": Happening(_("What goes to the CRM, and where, was changed"), "workflow", "info"),
+    "mapping.rewritten": Happening(_("Files are written to the CRM anew"), "refresh-cw", "info"),
     "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
     "backfill.started": Happening(_("Writing earlier files to a CRM was started"), "send", "info"),
     "backfill.paused": Happening(_("Writing earlier files to a CRM was paused"), "pause", "warn"),
@@ -821,8 +827,8 @@ def transcript_trouble(code: str | None) -> Words:
 
 
 def pause_reason(code: str | None, *, is_crm: bool) -> Words:
-    if code == "by_hand":
-        return BY_HAND
+    if code in ("by_hand", "being_set_up"):
+        return BY_HAND if code == "by_hand" else BEING_SET_UP
     return crm_refusal(code) if is_crm else refusal(code)
 
 

@@ -224,6 +224,8 @@ class Objects:
         type_ = definition["type"]
         if type_ == "integer":
             return isinstance(value, int) and not isinstance(value, bool)
+        if type_ == "checkbox":
+            return isinstance(value, bool)
         if type_ == "dropdown":
             return value in {option["value"] for option in definition["custom_field_options"]}
         if type_ == "date":

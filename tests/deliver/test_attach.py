@@ -91,7 +91,7 @@ def test_fields_are_ensured_once_before_the_first_write(crm, promised, deliver):
     asked = []
 
     class Counting(FakeCrm):
-        async def ensure_schema(self, *, dry_run=False):
+        async def ensure_schema(self, *, dry_run=False, told=None):
             asked.append(len(self.account.records))
             return SchemaReport(
                 created=("media.title",), options={"model": "object", "object_type_id": "2-7"}
@@ -483,7 +483,7 @@ def test_a_crm_without_contacts_and_fields_still_gets_the_file(crm, promised, de
     unsupported = CrmError(CrmErrorKind.UNSUPPORTED)
 
     class Webhook(FakeCrm):
-        async def ensure_schema(self, *, dry_run=False):
+        async def ensure_schema(self, *, dry_run=False, told=None):
             raise unsupported
 
         async def find_contacts(self, phone):

@@ -5,6 +5,7 @@ from dataclasses import fields as columns
 import pytest
 
 from acervo.crms.contract import RecordRef
+from acervo.crms.mapping import FieldMap, Rule, Target
 from acervo.deliver import fields
 from tests.conftest import make_file
 
@@ -50,6 +51,7 @@ def test_the_hash_follows_every_fact_but_not_where_it_is_written(prepared):
         "chat": "x", "tags": ("a",), "transcript": "t", "consent": "granted", "caption": "c", "url": "https://x/m/1",
         "contact": RecordRef("contact", "2"), "direction": "out", "media_id": "0" * 26,
         "received_at": link.received_at.replace(year=2001),
+        "field_map": FieldMap(1, media={"kind": Rule(Target("what_it_is", "text"))}),
     }  # fmt: skip
     assert set(changed) == {column.name for column in columns(link)} - {"known_ref"}
     hashes = {name: fields.payload_hash(_with(link, name, value)) for name, value in changed.items()}

@@ -85,9 +85,9 @@ def test_what_cannot_work_is_refused_in_words_and_nothing_is_made(workspace, acc
     assert not Connection.objects.exists()
 
 
-def test_a_subdomain_is_no_address(workspace, account):
+def test_a_subdomain_is_no_address_of_somebody_else(workspace, account):
     with pytest.raises(CommandError, match="subdomain"):
-        by_client(account, subdomain="aurora.zendesk.com")
+        by_client(account, subdomain="aurora.zendesk.com.evil.example")
     assert not Connection.objects.exists()
 
 

@@ -24,6 +24,7 @@ from acervo.models import (
     Connection,
     ConsentAnswer,
     ContactDecision,
+    CrmSetup,
     DataKey,
     Deed,
     Delivery,
@@ -38,6 +39,7 @@ from acervo.models import (
     EventTry,
     FileTag,
     KeptAnswer,
+    MappingVersion,
     MediaPolicy,
     Member,
     Message,
@@ -116,6 +118,16 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     ),
     "connection_purpose_is_known": lambda good: change(good.connection, purpose="both"),
     "connection_legal_basis_is_known": lambda good: change(good.connection, legal_basis="because"),
+    # CRMs
+    "mapping_version_has_its_own_number": lambda good: copy(good.mapping),
+    "mapping_versions_count_from_one": lambda good: change(good.mapping, number=0),
+    "mapping_version_says_why": lambda good: change(good.mapping, reason=""),
+    "mapping_version_restores_an_earlier_one": lambda good: change(good.mapping, restores=1),
+    "crm_fields_are_asked_for_by_somebody": lambda good: change(good.crm_setup, asked_at=NOW),
+    "crm_setup_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(
+        good.crm_setup, refusal="forbidden"
+    ),
+    "crm_setup_end_has_a_time_and_an_author_or_neither": lambda good: change(good.crm_setup, finished_at=NOW),
     # setups
     "setup_is_not_both_finished_and_dropped": lambda good: change(
         good.setup, connection=good.connection, finished_at=NOW, dropped_at=NOW, dropped_by="test"
@@ -447,6 +459,15 @@ def good(
         kept_answer=KeptAnswer.objects.create(token=api_token, key="1", request_sha256="0" * 64, at=NOW),
         tag=tag,
         file_tag=FileTag.objects.create(media=kept, tag=tag, by="test"),
+        mapping=MappingVersion.objects.create(
+            workspace=workspace,
+            connection=connection,
+            number=1,
+            rules={},
+            reason="a first try",
+            made_by="test",
+        ),
+        crm_setup=CrmSetup.objects.create(connection=connection, begun_by="test"),
         setup=setup,
         other_setup=Setup.objects.create(workspace=workspace, kind="bird", begun_by="test"),
         setup_link=SetupLink.objects.create(

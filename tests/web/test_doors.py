@@ -82,6 +82,19 @@ NEEDS = {
             "setup_revoke",
         )
     },
+    **{
+        name: {Ability.CONNECT}
+        for name in (
+            "crm_choose",
+            "crm_access",
+            "crm_fields",
+            "crm_start",
+            "mapping",
+            "mapping_preview",
+            "mapping_restore",
+            "mapping_rewrite",
+        )
+    },
     "imports": {Ability.CONNECT},
     "chat_import": {Ability.CONNECT},
     "begin_import": {Ability.CONNECT},
@@ -161,6 +174,10 @@ NEEDS = {
     "embed_make_key": {Ability.CONNECT},
     "embed_revoke_key": {Ability.CONNECT},
 }
+OF_CRMS = {"crm_fields", "crm_start", "mapping", "mapping_preview", "mapping_restore", "mapping_rewrite"}
+"""Pages that ask a CRM something: of the one that answers."""
+NOBODYS = {"crm_access"}
+"""What they are named by is not ours: the same for every workspace."""
 POSTED = {
     "replay",
     "pause",
@@ -174,6 +191,7 @@ POSTED = {
 }
 POSTED |= {"check_connection", "probe_connection", "see_reports"}
 POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke"}
+POSTED |= {"mapping_preview", "mapping_restore", "mapping_rewrite"}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"pause_hook", "resume_hook", "renew_hook_secret", "sample_hook", "replay_events"}
@@ -224,6 +242,9 @@ def ours(workspace, connection, kept_file, everybody):
     )
     promised = Delivery.objects.create(
         workspace=workspace, connection=crm, media=media, promised_at=clock.now(), due_at=clock.now()
+    )
+    own = make_connection(
+        workspace, "fake", purpose="crm", account_id="fake", name="CRM Aurora", secrets={"token": "doors"}
     )
     Receipt.objects.create(
         workspace=workspace, connection=connection, received_at=clock.now(), read_at=clock.now(), body=b"{}",
@@ -279,7 +300,7 @@ def ours(workspace, connection, kept_file, everybody):
     )  # fmt: skip
     return {
         "setup": setup.pk, "link": link.pk, "token": "not-a-token", "key": key.pk, "subscription": hook.pk,
-        "code": "not-a-code", "decision": decision.pk,
+        "code": "not-a-code", "decision": decision.pk, "kind": "hubspot", "own": own.pk,
         "chat": media.chat_id, "sending": said.pk,
         "file": media.pk, "delivery": promised.pk, "person": media.person_id, "connection": connection.pk,
         "crm": crm.pk, "run": run.pk, "segment": segment.pk, "form": "txt",
@@ -287,7 +308,8 @@ def ours(workspace, connection, kept_file, everybody):
 
 
 def address(name, ours):
-    named = {**ours, "connection": ours["crm"]} if name in OF_A_CRM else ours
+    crm = ours["own"] if name in OF_CRMS else ours["crm"] if name in OF_A_CRM else ours["connection"]
+    named = {**ours, "connection": crm}
     return reverse(name, kwargs={part: named[part] for part in parts(name)})
 
 
@@ -303,7 +325,10 @@ def test_a_stranger_is_sent_to_sign_in_and_back(name, ours):
     assert answer["Location"].startswith("/sign-in?next=")
 
 
-@pytest.mark.parametrize("name", [name for name in names() if parts(name) and not name.startswith("embed_")])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in names() if parts(name) and not name.startswith("embed_") and name not in NOBODYS],
+)
 def test_nothing_of_ours_exists_for_another_workspace(name, ours, page_of, charlie):
     before = AuditEntry.objects.count()
     assert knock(page_of(charlie), name, ours).status_code == 404
@@ -319,6 +344,7 @@ def test_every_list_of_another_workspace_is_empty(name, ours, page_of, charlie):
         "Marina Duarte",
         "segredo.ogg",
         "HubSpot Aurora",
+        "CRM Aurora",
         "Suporte",
         "unheard of",
         "106500000000001",
@@ -377,6 +403,7 @@ READS_OF_ITS_OWN = {
     ("cards.py", "Rendition"),  # of files already visible, fetched along with them
     ("cards.py", "Delivery"),  # the same
     ("reconciliations.py", "AuditEntry"),  # openings of files that are visible, in the member's workspace
+    ("crm_guidance.py", "crm"),  # no table: scopes of HubSpot's
     ("connections.py", "Delivery"),  # counted for a connection that is visible
     ("file_page.py", "AuditEntry"),  # of a file that is visible, in the member's workspace
     ("authors.py", "EmbedAgent"),  # agents of the CRMs of the member's workspace

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Literal
 
 from acervo.crms.contract import CrmError, CrmErrorKind
+from acervo.crms.mapping import TargetType
 
 ACCOUNTS: dict[str, FakeAccount] = {}
 """By token, so that every connector of a connection meets the same account."""
@@ -35,6 +36,10 @@ class FakeAccount:
     limit: int = 100
     is_token_accepted: bool = True
     fields: set[str] = field(default_factory=set)
+    own_fields: dict[str, dict[str, TargetType]] = field(
+        default_factory=lambda: {"contact": {"phone": "text", "mobile": "text"}, "media": {}}
+    )
+    """What people made, by place: names and types."""
     records: dict[str, FakeRecord] = field(default_factory=dict)
     merged: dict[str, str] = field(default_factory=dict)
     peak: int = 0

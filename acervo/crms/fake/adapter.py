@@ -16,6 +16,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    CrmField,
     Effort,
     EraseResult,
     MediaLink,
@@ -23,15 +24,22 @@ from acervo.crms.contract import (
     RecordState,
     RelatedRef,
     SchemaReport,
+    Told,
     WriteResult,
+    untold,
 )
 from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeRecord
-from acervo.crms.fields import CONTACT_FIELDS, KINDS, MEDIA_FIELDS, canonical, moment, written
+from acervo.crms.fields import CONTACT_FIELDS, KINDS, MEDIA_FIELDS, canonical, placed, placed_roll_ups
+from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.people import OneByOne
 from acervo.crms.phones import is_same_line
 
 _TYPED = ("phone", "mobile")
+_OURS = {
+    "contact": {one.name: one.name for one in CONTACT_FIELDS},
+    "media": {one.name: one.name for one in MEDIA_FIELDS},
+}
 
 
 class FakeCrm(OneByOne):
@@ -59,16 +67,28 @@ class FakeCrm(OneByOne):
     async def capabilities(self) -> Capabilities:
         return Capabilities(self.account.model, relates_to=("contact", "deal"))
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
         await self._knock()
         wanted = [f"contact.{field.name}" for field in CONTACT_FIELDS] + [
             f"media.{field.name}" for field in MEDIA_FIELDS
         ]
         created = tuple(name for name in wanted if name not in self.account.fields)
         existing = tuple(name for name in wanted if name in self.account.fields)
-        if not dry_run:
-            self.account.fields |= set(created)
+        for name in () if dry_run else created:
+            self.account.fields.add(name)
+            await told(name)
         return SchemaReport(created=created, existing=existing, options={"model": self.account.model})
+
+    async def fields(self, place: Place) -> Sequence[CrmField]:
+        await self._knock()
+        if place == "media" and self.account.model == "activity":
+            raise CrmError(CrmErrorKind.UNSUPPORTED, "a note has no fields")
+        ours = {one.name: one for one in (CONTACT_FIELDS if place == "contact" else MEDIA_FIELDS)}
+        made = [
+            CrmField(one.name, one.en, one.type, is_ours=True, choices=one.choices) for one in ours.values()
+        ]
+        theirs = self.account.own_fields[place]
+        return [*made, *(CrmField(name, name.replace("_", " "), type_) for name, type_ in theirs.items())]
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         await self._knock()
@@ -124,7 +144,7 @@ class FakeCrm(OneByOne):
             if deal.id in tied
         ]
 
-    async def erase_media(self, media: RecordRef) -> EraseResult:
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         await self._knock()
         record = self.account.records.get(media.record_id)
         if record:
@@ -146,7 +166,7 @@ class FakeCrm(OneByOne):
             record = next(iter(self._copies(item)), None)
             created = record is None
             record = record or self.account.add("media", {})
-            record.values = written(item)
+            record.values |= {one.name: one.text for one in placed(item, _OURS["media"])}
             if contact:
                 self.account.tie(record, contact)
             self.account.after_write()
@@ -162,7 +182,11 @@ class FakeCrm(OneByOne):
         if not copies:
             return RecordState(item.media_id, ref=None, copies=0)
         ref = RecordRef("media", copies[0].id)
-        return RecordState(item.media_id, ref=ref, values=canonical(copies[0].values), copies=len(copies))
+        names = item.field_map.names("media", _OURS["media"])
+        values = {ours: copies[0].values.get(theirs) for ours, theirs in names.items()}
+        return RecordState(
+            item.media_id, ref=ref, values=canonical(values, item.field_map), copies=len(copies)
+        )
 
     def _ours(self, draft: ContactDraft) -> FakeRecord | None:
         keys = {("phone_e164", draft.phone), ("person_id", draft.person_id)}
@@ -207,10 +231,4 @@ def _complete(record: FakeRecord, draft: ContactDraft) -> None:
         values["phone"] = draft.phone
     if not draft.phone:
         values["person_id"] = draft.person_id
-    rolled_up = {
-        "last_media_url": draft.last_media_url,
-        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
-        "media_count": None if draft.media_count is None else str(draft.media_count),
-        "consent": draft.consent,
-    }
-    values |= {name: value for name, value in rolled_up.items() if value is not None}
+    values |= {one.name: one.text for one in placed_roll_ups(draft, _OURS["contact"])}

@@ -76,6 +76,14 @@ class FakeWorld(World):
     def fields_made(self):
         return len(self.account.fields)
 
+    def add_field(self, place, name, type_):
+        theirs = name.lower().replace(" ", "_")
+        self.account.own_fields[place][theirs] = type_
+        return theirs
+
+    def held(self, place, record_id):
+        return self.account.records[record_id].values
+
     def limits(self):
         return {"burst": (self.account.peak, self.account.limit)}
 
@@ -89,3 +97,4 @@ class TestFakeWithObjects(ConnectorScenarios):
 
 class TestFakeWithActivities(TestFakeWithObjects):
     plan = "activity"
+    has_fields = False

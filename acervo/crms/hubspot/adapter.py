@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import httpx
 
 from acervo.crms import people
+from acervo.crms.asked import Asked
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -17,6 +18,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    CrmField,
     Effort,
     EraseResult,
     MediaLink,
@@ -24,12 +26,15 @@ from acervo.crms.contract import (
     RecordState,
     RelatedRef,
     SchemaReport,
+    Told,
     Wanted,
     WriteResult,
+    untold,
 )
-from acervo.crms.hubspot import contacts, many_contacts, media, notes, related, schema
+from acervo.crms.hubspot import asked, contacts, many_contacts, media, notes, related, schema
 from acervo.crms.hubspot.api import HUBSPOT_API_VERSION, LANES, Api
 from acervo.crms.hubspot.records import Records
+from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace
 
 _PATHS = {"contact": "contacts", "deal": "deals", "ticket": "tickets", "note": "notes"}
@@ -42,6 +47,8 @@ class HubSpot:
 
     kind: ClassVar[str] = "hubspot"
     name: ClassVar[str] = "HubSpot"
+    asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
+    access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("token",)
 
     def __init__(
@@ -101,13 +108,21 @@ class HubSpot:
         model = "activity" if self._media_type is None else "object"
         return Capabilities(model, relates_to=("contact", "deal", "ticket"))  # type: ignore[arg-type]
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
-        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run)
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
+        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run, told=told)
         self._portal_id = report.options["portal_id"]
         self._ui_domain = report.options["ui_domain"]
         if not dry_run:
             self._media_type = report.options["media_type_id"]
         return report
+
+    async def fields(self, place: Place) -> Sequence[CrmField]:
+        if place == "contact":
+            return await schema.fields(self._api, "contacts")
+        type_id = await self._media_type_id()
+        if type_id is None:
+            raise CrmError(CrmErrorKind.UNSUPPORTED, "a note in HubSpot has no fields of yours")
+        return await schema.fields(self._api, type_id)
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records(), phone)
@@ -159,10 +174,10 @@ class HubSpot:
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._records(), contact.record_id)
 
-    async def erase_media(self, media: RecordRef) -> EraseResult:
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         if media.object_type == "note":
             return await notes.erase(self._api, media.record_id)
-        return await _erase_record(self._api, await self._path(media), media.record_id)
+        return await _erase_record(self._api, await self._path(media), media.record_id, also)
 
     async def _path(self, ref: RecordRef) -> str:
         if path := _PATHS.get(ref.object_type):

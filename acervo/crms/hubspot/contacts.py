@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment, moment_of
+from acervo.crms.fields import CONTACT_FIELDS, moment_of, placed_roll_ups
 from acervo.crms.hubspot.api import Api, Json
 from acervo.crms.hubspot.errors import read_item_error
-from acervo.crms.hubspot.records import Records, properties_of
+from acervo.crms.hubspot.records import Records, properties_of, value_of
 from acervo.crms.phones import forms, is_same_line, local_forms
 
 PHONE_KEY = "wa_phone_e164"
 PERSON_KEY = "wa_person_id"
 FOUND = 100
 """Contacts that one search answers at most."""
-_ROLL_UPS = ("wa_last_media_url", "wa_last_media_at", "wa_media_count", "wa_consent")
+_OWN = {one.name: f"wa_{one.name}" for one in CONTACT_FIELDS if not one.is_unique}
+"""Our roll-ups under their names in HubSpot."""
 _SEARCHABLE = {
     "phone": "hs_searchable_calculated_phone_number",
     "mobilephone": "hs_searchable_calculated_mobile_number",
@@ -31,7 +32,7 @@ READ = (
     *_TYPED,
     *_SEARCHABLE.values(),
     _COUNTRY,
-    *_ROLL_UPS,
+    *_OWN.values(),
 )
 
 
@@ -53,7 +54,7 @@ async def describe(api: Api, records: Records, ids: Sequence[str]) -> Sequence[C
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
     """Completes the known contact, or the one already stamped with our key, or creates one.
     A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
-    row = await api.read("contacts", known.record_id, READ) if known else await _stamped(api, draft)
+    row = await api.read("contacts", known.record_id, columns(draft)) if known else await _stamped(api, draft)
     if row is None:
         row = await _create(api, draft)
     return records.ref("contact", await _complete(api, row, draft))
@@ -128,10 +129,10 @@ def match(records: Records, row: Json, matched_on: str) -> ContactMatch:
 
 async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
     if draft.phone and (
-        rows := await api.read_many("contacts", forms(draft.phone), READ, id_property=PHONE_KEY)
+        rows := await api.read_many("contacts", forms(draft.phone), columns(draft), id_property=PHONE_KEY)
     ):
         return rows[0]
-    rows = await api.read_many("contacts", [draft.person_id], READ, id_property=PERSON_KEY)
+    rows = await api.read_many("contacts", [draft.person_id], columns(draft), id_property=PERSON_KEY)
     return rows[0] if rows else None
 
 
@@ -144,7 +145,7 @@ async def _create(api: Api, draft: ContactDraft) -> Json:
         return {"id": str(answer["results"][0]["id"]), "properties": entry["properties"]}
     except CrmError as error:
         if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
-            return await api.read("contacts", error.existing_id, READ)
+            return await api.read("contacts", error.existing_id, columns(draft))
         raise
 
 
@@ -194,13 +195,14 @@ def _gaps(properties: Mapping[str, str | None], draft: ContactDraft) -> dict[str
 
 
 def _roll_ups(properties: Mapping[str, str | None], draft: ContactDraft) -> dict[str, str]:
-    now = {
-        "wa_last_media_url": draft.last_media_url,
-        "wa_last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
-        "wa_media_count": None if draft.media_count is None else str(draft.media_count),
-        "wa_consent": draft.consent,
-    }
-    return {name: value for name, value in now.items() if value is not None and value != properties.get(name)}
+    now = {one.name: value_of(one) for one in placed_roll_ups(draft, _OWN)}
+    return {name: value for name, value in now.items() if value != (properties.get(name) or "")}
+
+
+def columns(*drafts: ContactDraft) -> tuple[str, ...]:
+    """With the fields of their own that our roll-ups go to."""
+    theirs = (name for one in drafts for name in one.field_map.names("contact", _OWN).values())
+    return tuple(dict.fromkeys((*READ, *theirs)))
 
 
 def _no_answer() -> CrmError:

@@ -22,7 +22,7 @@ async def find(
     api: Api, records: Records, phones: Sequence[str]
 ) -> Mapping[str, Sequence[ContactMatch] | CrmError]:
     async def stamped(wanted: Sequence[str]) -> dict[str, Sequence[ContactMatch]]:
-        rows = await _stamped(api, wanted)
+        rows = await _stamped(api, wanted, READ)
         return {
             phone: [contacts.match(records, row, PHONE_KEY) for row in its] for phone, its in rows.items()
         }
@@ -49,13 +49,14 @@ class Many:
 
     async def read(self, wanted: Sequence[Wanted]) -> Mapping[str, Json]:
         known = {one.known.record_id: people.person_of(one) for one in wanted if one.known}
-        rows = await self.api.read_many("contacts", list(known), READ)
+        columns = contacts.columns(*(one.draft for one in wanted))
+        rows = await self.api.read_many("contacts", list(known), columns)
         found = {known[str(row["id"])]: row for row in rows if str(row["id"]) in known}
         drafts = [one.draft for one in wanted if not one.known]
-        stamped = await _stamped(self.api, [draft.phone for draft in drafts if draft.phone])
+        stamped = await _stamped(self.api, [draft.phone for draft in drafts if draft.phone], columns)
         found |= {draft.person_id: stamped[draft.phone][0] for draft in drafts if draft.phone in stamped}
         by_person = [draft.person_id for draft in drafts if draft.person_id not in found]
-        rows = await self.api.read_many("contacts", by_person, READ, id_property=PERSON_KEY)
+        rows = await self.api.read_many("contacts", by_person, columns, id_property=PERSON_KEY)
         return found | {str(properties_of(row).get(PERSON_KEY)): row for row in rows}
 
     async def complete(
@@ -95,11 +96,11 @@ class Many:
         return outcome if isinstance(outcome, CrmError) else self.records.ref("contact", str(outcome["id"]))
 
 
-async def _stamped(api: Api, phones: Sequence[str]) -> dict[str, list[Json]]:
+async def _stamped(api: Api, phones: Sequence[str], columns: Sequence[str]) -> dict[str, list[Json]]:
     """By the number they were asked for."""
     wanted = {phone: forms(phone) for phone in phones}
     keys = list(dict.fromkeys(form for its in wanted.values() for form in its))
-    rows = await api.read_many("contacts", keys, READ, id_property=PHONE_KEY)
+    rows = await api.read_many("contacts", keys, columns, id_property=PHONE_KEY)
     return people.held_by(rows, lambda row: properties_of(row).get(PHONE_KEY), wanted)
 
 

@@ -14,10 +14,10 @@ from acervo.crms.contract import (
     RecordState,
     WriteResult,
 )
-from acervo.crms.fields import canonical, written
+from acervo.crms.fields import canonical, placed
 from acervo.crms.hubspot import contacts
 from acervo.crms.hubspot.api import Api, Json
-from acervo.crms.hubspot.records import Records, properties_of
+from acervo.crms.hubspot.records import Records, properties_of, value_of
 from acervo.crms.hubspot.schema import NAMES
 from acervo.crms.hubspot.traces import outcomes
 
@@ -42,25 +42,30 @@ async def upsert(api: Api, records: Records, type_id: str, items: Sequence[Media
 
 async def read(api: Api, records: Records, type_id: str, items: Sequence[MediaLink]) -> list[RecordState]:
     """By our key; where that finds nothing, by the id we knew: a person may have emptied the key."""
+    wanted = tuple({KEY, *(name for item in items for name in _names(item).values())})
     rows = {
         str(properties_of(row).get(KEY)): row
-        for row in await api.read_many(type_id, [item.media_id for item in items], _ALL, id_property=KEY)
+        for row in await api.read_many(type_id, [item.media_id for item in items], wanted, id_property=KEY)
     }
     lost = {item.known_ref.record_id: item for item in items if item.media_id not in rows and item.known_ref}
-    for row in await api.read_many(type_id, list(lost), _ALL):
+    for row in await api.read_many(type_id, list(lost), wanted):
         rows[lost[str(row["id"])].media_id] = row
-    return [_state(records, item.media_id, rows.get(item.media_id)) for item in items]
+    return [_state(records, item, rows.get(item.media_id)) for item in items]
 
 
-async def erase(api: Api, type_id: str, record_id: str) -> EraseResult:
+async def erase(api: Api, type_id: str, record_id: str, also: Sequence[str] = ()) -> EraseResult:
     """Emptied first: archiving alone would leave the text readable in the recycle bin."""
     try:
-        await api.update(type_id, record_id, {name: "" for name in _ALL if name != KEY})
+        await api.update(type_id, record_id, {name: "" for name in (*_ALL, *also) if name != KEY})
         await api.archive(type_id, record_id)
     except CrmError as error:
         if error.kind is not CrmErrorKind.NOT_FOUND:
             raise
     return EraseResult("partial", LEFT_IN_HUBSPOT)
+
+
+def _names(item: MediaLink) -> Mapping[str, str]:
+    return item.field_map.names("media", NAMES)
 
 
 def _media_id(item: MediaLink) -> str:
@@ -71,7 +76,7 @@ def _entry(item: MediaLink) -> Json:
     return {
         "idProperty": KEY,
         "id": item.media_id,
-        "properties": {NAMES[name]: value for name, value in written(item).items()},
+        "properties": {one.name: value_of(one) for one in placed(item, NAMES)},
         "objectWriteTraceId": item.media_id,  # asks for 207 with an error per item instead of 400 for all
     }
 
@@ -118,8 +123,9 @@ def _result(records: Records, item: MediaLink, row: Json | CrmError, fault: CrmE
     return WriteResult(item.media_id, ref=ref, created=bool(row.get("new")), error=fault)
 
 
-def _state(records: Records, media_id: str, row: Json | None) -> RecordState:
+def _state(records: Records, item: MediaLink, row: Json | None) -> RecordState:
     if row is None:
-        return RecordState(media_id, ref=None, copies=0)
-    values = {name: properties_of(row).get(theirs) for name, theirs in NAMES.items()}
-    return RecordState(media_id, ref=records.ref("media", str(row["id"])), values=canonical(values))
+        return RecordState(item.media_id, ref=None, copies=0)
+    held = {name: properties_of(row).get(theirs) for name, theirs in _names(item).items()}
+    values = canonical(held, item.field_map)
+    return RecordState(item.media_id, ref=records.ref("media", str(row["id"])), values=values)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from acervo.crms.contract import RecordRef
+from acervo.crms.fields import Placed
 from acervo.crms.hubspot.api import Json
 
 _TYPE_IDS = {"contact": "0-1", "deal": "0-3", "ticket": "0-5"}
@@ -36,3 +37,8 @@ def properties_of(row: Json) -> Mapping[str, str | None]:
     """The values of a record; HubSpot gives every value as a string or null."""
     properties = row.get("properties")
     return properties if isinstance(properties, dict) else {}
+
+
+def value_of(one: Placed) -> str:
+    """HubSpot takes every value as a string."""
+    return {"1": "true", "0": "false"}[one.text] if one.type == "yes_no" and one.text else one.text

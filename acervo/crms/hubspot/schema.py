@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.contract import CrmError, CrmErrorKind, CrmField, SchemaReport, Told, untold
 from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, Field, choice_label
 from acervo.crms.hubspot.api import Api, Json
+from acervo.crms.mapping import TargetType
 
 GROUP = "whatsapp_media"
 OBJECT = "whatsapp_media"
@@ -23,21 +24,32 @@ _TYPES = {
     "moment": ("datetime", "date"),
     "choice": ("enumeration", "select"),
 }
+_READ_AS: dict[str, TargetType] = {
+    "string": "text",
+    "number": "number",
+    "datetime": "moment",
+    "date": "day",
+    "enumeration": "choice",
+    "bool": "yes_no",
+}
+_MANY = frozenset({"checkbox", "file", "html", "calculation_equation"})
+"""Kinds of input whose values are written in ways of their own."""
 
 
 @dataclass
 class _Findings:
     """What a run met, collected as it goes."""
 
+    told: Told
     created: list[str] = field(default_factory=list)
     existing: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
 
-async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
+async def ensure(api: Api, *, language: str, dry_run: bool, told: Told = untold) -> SchemaReport:
     """Contact fields first, then the media object, or the news that this plan has no custom objects."""
     account = await api.account()
-    findings = _Findings()
+    findings = _Findings(told)
     await _ensure_fields(api, "contacts", CONTACT_FIELDS, language, findings, dry_run=dry_run)
     try:
         media_type = await _ensure_object(api, language, findings, dry_run=dry_run)
@@ -51,6 +63,31 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
         existing=tuple(findings.existing),
         conflicts=tuple(findings.conflicts),
         options={**model, "portal_id": str(account["portalId"]), "ui_domain": account.get("uiDomain")},
+    )
+
+
+async def fields(api: Api, object_type: str) -> list[CrmField]:
+    """All properties, whoever made them."""
+    ours = CONTACT_FIELDS if object_type == "contacts" else MEDIA_FIELDS
+    names = {_name(one) if object_type != "contacts" else f"wa_{one.name}" for one in ours}
+    return [_field(row, is_ours=str(row["name"]) in names) for row in await api.properties(object_type)]
+
+
+def _field(row: Json, *, is_ours: bool) -> CrmField:
+    type_ = _READ_AS.get(str(row.get("type")), "other")
+    if row.get("fieldType") == "textarea":
+        type_ = "long_text"
+    if row.get("fieldType") in _MANY:
+        type_ = "other"
+    said = row.get("modificationMetadata")
+    is_read_only = isinstance(said, dict) and bool(said.get("readOnlyValue"))
+    return CrmField(
+        name=str(row["name"]),
+        label=str(row.get("label") or row["name"]),
+        type=type_,
+        is_writable=not (is_read_only or row.get("calculated")),
+        is_ours=is_ours,
+        choices=tuple(str(one.get("value")) for one in row.get("options") or ()),
     )
 
 
@@ -86,6 +123,7 @@ async def _create_object(api: Api, language: str, findings: _Findings) -> Json:
         findings.existing.append(OBJECT)
         return schema
     findings.created.append(OBJECT)
+    await findings.told(OBJECT)
     return schema
 
 
@@ -108,6 +146,8 @@ async def _ensure_fields(
             api.create_property(object_type, property_definition(one, language))
         )
         (findings.created if is_new else findings.existing).append(f"{place}.{_name(one)}")
+        if is_new and not dry_run:
+            await findings.told(f"{place}.{_name(one)}")
     for one in fields:
         if row := there.get(_name(one)):
             name = f"{place}.{_name(one)}"

@@ -9,6 +9,7 @@ from acervo.crms.hubspot.api import LANES
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.virtual_time import VirtualTime
 from sandbox.hubspot import AccountTransport, Fault, create_account
+from sandbox.hubspot.properties import Property
 from sandbox.hubspot.shapes import CheckedTransport
 
 TYPED = {"phone": "phone", "mobile": "mobilephone", "first_name": "firstname", "last_name": "lastname"}
@@ -110,6 +111,17 @@ class HubSpotWorld(World):
     def calls(self):
         return sum(self.transport.exchanges.values())
 
+    def add_field(self, place, name, type_):
+        type_id = "0-1" if place == "contact" else self.options["media_type_id"]
+        theirs = name.lower().replace(" ", "_")
+        types = {"moment": ("datetime", "date"), "yes_no": ("bool", "booleancheckbox")}
+        type_, field_type = types.get(type_, ({"text": "string"}.get(type_, type_), type_))
+        self.account.properties[type_id][theirs] = Property(theirs, name, type_, field_type)
+        return theirs
+
+    def held(self, place, record_id):
+        return self.account.records[self._type_of(record_id)][record_id].values
+
     def limits(self):
         traffic = self.account.traffic
         return {
@@ -128,6 +140,7 @@ class TestHubSpotWithoutCustomObjects(ConnectorScenarios):
     plan = "activity"
     storm_items = 300  # every note is a request of its own, and every batch lists the contact's notes first
     storm_batch = 20
+    has_fields = False
 
     def make_world(self):
         return HubSpotWorld(self.plan)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import httpx
 
 from acervo.crms import people
+from acervo.crms.asked import Asked
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -17,6 +18,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    CrmField,
     Effort,
     EraseResult,
     MediaLink,
@@ -24,11 +26,14 @@ from acervo.crms.contract import (
     RecordState,
     RelatedRef,
     SchemaReport,
+    Told,
     Wanted,
     WriteResult,
+    untold,
 )
+from acervo.crms.mapping import Place as Where
 from acervo.crms.pace import Pace
-from acervo.crms.salesforce import contacts, many_contacts, media, related, schema
+from acervo.crms.salesforce import asked, contacts, many_contacts, media, related, schema
 from acervo.crms.salesforce.api import API_VERSION, LANES, Api
 from acervo.crms.salesforce.places import CUSTOM_OBJECT, TASKS, Place
 from acervo.crms.salesforce.records import Records, record_id
@@ -43,6 +48,8 @@ class Salesforce:
 
     kind: ClassVar[str] = "salesforce"
     name: ClassVar[str] = "Salesforce"
+    asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
+    access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
 
     def __init__(
@@ -87,12 +94,16 @@ class Salesforce:
         place = await self._where()
         return Capabilities("object" if place is CUSTOM_OBJECT else "activity", relates_to=_RELATES_TO)
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
         report = await schema.ensure(
-            self._api, language=self._language, trusted_url=self._trusted_url, dry_run=dry_run
+            self._api, language=self._language, trusted_url=self._trusted_url, dry_run=dry_run, told=told
         )
         self._place = CUSTOM_OBJECT if report.options["model"] == "object" else TASKS
         return report
+
+    async def fields(self, place: Where) -> Sequence[CrmField]:
+        """A task has fields too: they are the account's, and every task has them."""
+        return await schema.fields(self._api, "Contact" if place == "contact" else (await self._where()))
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records, phone)
@@ -139,8 +150,8 @@ class Salesforce:
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._records, contact)
 
-    async def erase_media(self, media: RecordRef) -> EraseResult:
-        return await _erase(self._api, self._place_of(media), record_id(media))
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
+        return await _erase(self._api, self._place_of(media), record_id(media), also)
 
     def _place_of(self, media: RecordRef) -> Place:
         """By what the record is: an account may have grown out of tasks since it was written."""

@@ -8,12 +8,12 @@ import phonenumbers
 from phonenumbers.phonenumberutil import ndd_prefix_for_region
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment, moment_of
+from acervo.crms.fields import moment_of, placed_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms, region_of
 from acervo.crms.salesforce.api import Api, Json
 from acervo.crms.salesforce.definitions import CONTACT_NAMES
 from acervo.crms.salesforce.places import PERSON_KEY, PHONE_KEY
-from acervo.crms.salesforce.records import Records, is_id, listed, quoted, record_id, select
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, record_id, select, value_of
 
 SEARCH_JOINS_TERMS = True
 """Whether one search takes several numbers joined by OR, as its grammar says; else each is a search of its own."""
@@ -22,6 +22,8 @@ NAMELESS = "WhatsApp"
 
 _TYPED = ("Phone", "MobilePhone", "HomePhone", "OtherPhone", "AssistantPhone")
 READ = ("Id", "FirstName", "LastName", "MailingCountry", *_TYPED, *CONTACT_NAMES.values())
+_OWN = {name: theirs for name, theirs in CONTACT_NAMES.items() if theirs not in {PHONE_KEY, PERSON_KEY}}
+"""Our roll-ups under their names in Salesforce."""
 _TOLD = ("Id", "FirstName", "LastName", "Email", *_TYPED[:2])
 _TOLD_OF_OTHERS = ("Account.Name", "Owner.Name", "CreatedDate", "LastActivityDate")
 """Not everybody may see these; then the others are shown without them."""
@@ -60,7 +62,7 @@ async def describe(api: Api, records: Records, ids: Collection[str]) -> Sequence
 async def upsert(api: Api, records: Records, draft: ContactDraft, known: RecordRef | None) -> RecordRef:
     """Completes the known contact, or the one already stamped with our key, or creates one.
     A known contact that is deleted raises NOT_FOUND: whether to make a new one is for a person to say."""
-    row = await _live(api, record_id(known)) if known else await _stamped(api, draft)
+    row = await _live(api, record_id(known), columns(draft)) if known else await _stamped(api, draft)
     if row is None:
         try:
             return records.ref("contact", await _create(api, draft))
@@ -103,10 +105,10 @@ async def _complete(api: Api, contact_id: str, changes: dict[str, object]) -> No
             await api.update("Contact", contact_id, changes)
 
 
-async def _live(api: Api, contact_id: str) -> Json:
+async def _live(api: Api, contact_id: str, wanted: Sequence[str]) -> Json:
     """The contact, or the one it was merged into. Raises NOT_FOUND for a deleted one."""
     for _step in range(_FOLLOWED_MERGES):
-        (rows,) = await api.query(select([*READ, *LIVES], "Contact", f"Id = {quoted(contact_id)}"))
+        (rows,) = await api.query(select([*wanted, *LIVES], "Contact", f"Id = {quoted(contact_id)}"))
         row = rows[0] if rows else {}
         if row and not row.get("IsDeleted"):
             return row
@@ -121,15 +123,15 @@ async def _by_key(api: Api, key: str, values: Sequence[str]) -> Sequence[Json]:
     return rows
 
 
-def live_where(condition: str) -> str:
-    return select(READ, "Contact", condition, "IsDeleted = false")
+def live_where(condition: str, wanted: Sequence[str] = READ) -> str:
+    return select(wanted, "Contact", condition, "IsDeleted = false")
 
 
 async def _stamped(api: Api, draft: ContactDraft) -> Json | None:
     by_phone = f"{PHONE_KEY} IN {listed(forms(draft.phone) if draft.phone else ())}"
     by_person = f"{PERSON_KEY} = {quoted(draft.person_id)}"
     wanted = [by_phone, by_person] if draft.phone else [by_person]
-    found = await api.query(*map(live_where, wanted))
+    found = await api.query(*(live_where(one, columns(draft)) for one in wanted))
     return next((row for rows in found for row in rows), None)
 
 
@@ -168,7 +170,7 @@ async def _meant(api: Api, error: CrmError, draft: ContactDraft) -> Json:
     it yet. Raises the refusal where it is somebody else, as far as we can tell."""
     if error.kind is not CrmErrorKind.CONFLICT or not error.existing_id:
         raise error
-    row = await _live(api, error.existing_id)
+    row = await _live(api, error.existing_id, columns(draft))
     is_theirs = draft.phone and (row.get(PHONE_KEY) in forms(draft.phone) or field_holding(row, draft.phone))
     if not is_theirs:
         raise error
@@ -239,18 +241,16 @@ def _gaps(row: Json, draft: ContactDraft) -> dict[str, str]:
 
 def _roll_ups(row: Mapping[str, object], draft: ContactDraft) -> dict[str, object]:
     """Those that changed. Salesforce gives moments with thousandths and numbers with a fraction."""
-    now: dict[str, object] = {
-        "last_media_url": draft.last_media_url,
-        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
-        "media_count": draft.media_count,
-        "consent": draft.consent,
-    }
     changed: dict[str, object] = {}
-    for name, value in now.items():
-        theirs = row.get(CONTACT_NAMES[name])
-        if value is None or value == theirs:
-            continue
-        if name == "last_media_at" and str(theirs or "")[:19] == str(value)[:19]:
-            continue
-        changed[CONTACT_NAMES[name]] = value
+    for one in placed_roll_ups(draft, _OWN):
+        value, theirs = value_of(one), row.get(one.name)
+        is_same_moment = one.type == "moment" and str(theirs or "")[:19] == str(value or "")[:19]
+        if value != theirs and not is_same_moment:
+            changed[one.name] = value
     return changed
+
+
+def columns(*drafts: ContactDraft) -> tuple[str, ...]:
+    """With the fields of their own that our roll-ups go to."""
+    theirs = (name for one in drafts for name in one.field_map.names("contact", _OWN).values())
+    return tuple(dict.fromkeys((*READ, *theirs)))

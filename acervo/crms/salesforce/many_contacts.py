@@ -62,7 +62,10 @@ class Many:
             PHONE_KEY: _forms(phones),
             PERSON_KEY: [draft.person_id for draft in drafts],
         }
-        queries = {key: live_where(f"{key} IN {listed(values)}") for key, values in asked.items() if values}
+        columns = contacts.columns(*(one.draft for one in wanted))
+        queries = {
+            key: live_where(f"{key} IN {listed(values)}", columns) for key, values in asked.items() if values
+        }
         rows = dict(zip(queries, await self.api.query(*queries.values()), strict=True)) if queries else {}
         found = {str(row.get(PERSON_KEY)): row for row in rows.get(PERSON_KEY, ())}
         stamped = _by_phone(rows.get(PHONE_KEY, ()), phones)

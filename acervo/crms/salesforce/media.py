@@ -13,17 +13,15 @@ from acervo.crms.contract import (
     RecordState,
     WriteResult,
 )
-from acervo.crms.fields import MEDIA_FIELDS, canonical, cut, written
+from acervo.crms.fields import canonical, cut, placed, written
 from acervo.crms.salesforce import contacts
 from acervo.crms.salesforce.api import BATCH, Api, Json
 from acervo.crms.salesforce.places import Place
-from acervo.crms.salesforce.records import Records, is_id, listed, quoted, select
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, select, value_of
 
 LEFT_IN_SALESFORCE = "Salesforce keeps the emptied record up to 15 days in its recycle bin"
 NO_TITLE = "-"
 """Salesforce gives a record without a name its id as one."""
-
-_NUMBERS = frozenset(field.name for field in MEDIA_FIELDS if field.type == "number")
 
 Outcomes = dict[str, Json | CrmError]
 
@@ -47,14 +45,15 @@ async def upsert(api: Api, records: Records, place: Place, items: Sequence[Media
 async def read(api: Api, records: Records, place: Place, items: Sequence[MediaLink]) -> list[RecordState]:
     """By our key; where that finds nothing, by the id we knew: a person may have emptied the key."""
     rows: dict[str, list[Json]] = {}
-    for row in await _rows_with(api, place, place.key, [item.media_id for item in items]):
+    columns = _columns(place, items)
+    for row in await _rows_with(api, place, columns, place.key, [item.media_id for item in items]):
         rows.setdefault(str(row.get(place.key)), []).append(row)
     lost = {
         item.known_ref.record_id: item.media_id
         for item in items
         if item.known_ref and item.media_id not in rows and is_id(item.known_ref.record_id)
     }
-    for row in await _rows_with(api, place, "Id", list(lost)):
+    for row in await _rows_with(api, place, columns, "Id", list(lost)):
         rows.setdefault(lost[str(row["Id"])], []).append(row)
     return [_state(records, place, item, rows.get(item.media_id, [])) for item in items]
 
@@ -74,9 +73,10 @@ async def untie(api: Api, place: Place, record_id: str, kind: str, id_: str) -> 
         await api.update(place.object_name, record_id, {lookup: None})
 
 
-async def erase(api: Api, place: Place, record_id: str) -> EraseResult:
+async def erase(api: Api, place: Place, record_id: str, also: Sequence[str] = ()) -> EraseResult:
     """Emptied first: deleting alone would leave the text readable in the recycle bin."""
-    emptied: dict[str, str | None] = {name: None for name in place.names.values() if name != place.key}
+    ours = (name for name in place.names.values() if name != place.key)
+    emptied: dict[str, str | None] = dict.fromkeys((*ours, *also))
     try:
         await api.update(place.object_name, record_id, {**emptied, place.names["title"]: NO_TITLE})
         await api.delete(place.object_name, record_id)
@@ -101,9 +101,8 @@ async def _write(api: Api, place: Place, items: Sequence[tuple[MediaLink, str | 
 
 def _record(place: Place, item: MediaLink, contact_id: str | None) -> Json:
     """All our fields, the empty ones too: an upsert leaves what is not named."""
-    wanted = written(item)
-    values: dict[str, object] = {place.names[name]: _value(name, text) for name, text in wanted.items()}
-    values |= {place.names["title"]: _title(place, wanted["title"]), **place.always}
+    values: dict[str, object] = {one.name: value_of(one) for one in placed(item, place.names)}
+    values |= {place.names["title"]: _title(place, written(item)["title"]), **place.always}
     if contact_id:
         values[place.lookups["contact"]] = contact_id
     return values
@@ -111,12 +110,6 @@ def _record(place: Place, item: MediaLink, contact_id: str | None) -> Json:
 
 def _title(place: Place, title: str) -> str:
     return cut(title, place.title_limit) or NO_TITLE
-
-
-def _value(name: str, text: str) -> object:
-    if name in _NUMBERS:
-        return int(text) if text else None
-    return text or None
 
 
 def _contact_id(item: MediaLink) -> str | None:
@@ -140,14 +133,15 @@ def _state(records: Records, place: Place, item: MediaLink, rows: Sequence[Json]
     if not rows:
         return RecordState(item.media_id, ref=None, copies=0)
     row = rows[0]
-    values = {name: _text(row.get(theirs)) for name, theirs in place.names.items()}
+    names = item.field_map.names("media", place.names)
+    values = {name: _text(row.get(theirs)) for name, theirs in names.items()}
     title = written(item)["title"]
     if values["title"] == _title(place, title):
         values["title"] = title  # as much of it as a record's name can hold
     return RecordState(
         item.media_id,
         ref=records.ref(place.object_type, str(row["Id"])),
-        values=canonical(values),
+        values=canonical(values, item.field_map),
         copies=len(rows),
     )
 
@@ -156,8 +150,14 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-async def _rows_with(api: Api, place: Place, name: str, values: Sequence[str]) -> list[Json]:
-    columns = ["Id", *place.names.values()]
+def _columns(place: Place, items: Sequence[MediaLink]) -> list[str]:
+    wanted = [name for item in items for name in item.field_map.names("media", place.names).values()]
+    return list(dict.fromkeys(("Id", place.key, *wanted)))
+
+
+async def _rows_with(
+    api: Api, place: Place, columns: Sequence[str], name: str, values: Sequence[str]
+) -> list[Json]:
     queries = [
         select(columns, place.object_name, f"{name} IN {listed(ids)}", "IsDeleted = false")
         for ids in chunks(values, BATCH)

@@ -5,15 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.contract import CrmError, CrmErrorKind, CrmField, SchemaReport, Told, untold
+from acervo.crms.mapping import TargetType
 from acervo.crms.salesforce import package
 from acervo.crms.salesforce.api import Api, Json
-from acervo.crms.salesforce.definitions import Definition, contact_definitions, media_definitions
-from acervo.crms.salesforce.places import CUSTOM_OBJECT, MEDIA, TASKS
+from acervo.crms.salesforce.definitions import (
+    CONTACT_NAMES,
+    Definition,
+    contact_definitions,
+    media_definitions,
+)
+from acervo.crms.salesforce.places import CUSTOM_OBJECT, MEDIA, TASKS, Place
 from acervo.crms.salesforce.records import listed, quoted, select
 
 WITHOUT_CUSTOM_OBJECTS = frozenset({"Personal Edition", "Contact Manager Edition", "Team Edition"})
 """`Organization.OrganizationType` of the editions where files become tasks. By memory: settle with a live account."""
+_READ_AS: dict[str, TargetType] = {
+    "string": "text",
+    "textarea": "long_text",
+    "url": "text",
+    "double": "number",
+    "int": "number",
+    "datetime": "moment",
+    "date": "day",
+    "picklist": "choice",
+    "boolean": "yes_no",
+}
 _POLL_S = 2.0
 _PATIENCE_S = 60.0
 
@@ -31,7 +48,9 @@ def has_custom_objects(organisation: Json) -> bool:
     return organisation.get("OrganizationType") not in WITHOUT_CUSTOM_OBJECTS
 
 
-async def ensure(api: Api, *, language: str, trusted_url: str | None, dry_run: bool) -> SchemaReport:
+async def ensure(
+    api: Api, *, language: str, trusted_url: str | None, dry_run: bool, told: Told = untold
+) -> SchemaReport:
     """Compares what is there with what we need; what is missing, and the rights to it, is one deployment."""
     organisation = await account(api)
     has_objects = has_custom_objects(organisation)
@@ -41,6 +60,7 @@ async def ensure(api: Api, *, language: str, trusted_url: str | None, dry_run: b
     hidden = await _hidden(api, every, seen)
     new = [one for one in every if one.seen_as not in seen and one.seen_as not in hidden]
     makes_object = has_objects and MEDIA not in seen and MEDIA not in hidden
+    created = (*([MEDIA] if makes_object else []), *(one.full_name for one in new))
     is_complete = not new and not hidden
     if not dry_run:
         if not is_complete or not await _rights_exist(api):
@@ -49,8 +69,10 @@ async def ensure(api: Api, *, language: str, trusted_url: str | None, dry_run: b
             )
             await _deploy(api, archive)
         await _take_rights(api)
+        for name in created:
+            await told(name)
     return SchemaReport(
-        created=tuple([MEDIA] if makes_object else []) + tuple(one.full_name for one in new),
+        created=created,
         existing=tuple([MEDIA] if has_objects and not makes_object else [])
         + tuple(one.full_name for one in every if one not in new),
         conflicts=tuple(
@@ -61,6 +83,29 @@ async def ensure(api: Api, *, language: str, trusted_url: str | None, dry_run: b
         ),
         options={"model": "object" if has_objects else "activity", "org_id": organisation["Id"]},
     )
+
+
+async def fields(api: Api, where: Place | str) -> list[CrmField]:
+    """Every field our user may see, whoever made it."""
+    object_name = where if isinstance(where, str) else where.object_name
+    ours = set(CONTACT_NAMES.values() if isinstance(where, str) else where.names.values())
+    ours |= set() if isinstance(where, str) else {*where.lookups.values(), *where.always}
+    described = await api.describe(object_name)
+    if described is None:
+        raise CrmError(CrmErrorKind.NOT_FOUND, "the WhatsApp fields are not set up in Salesforce yet")
+    rows = described.get("fields")
+    return [
+        CrmField(
+            name=str(row["name"]),
+            label=str(row.get("label") or row["name"]),
+            type=_READ_AS.get(str(row.get("type")), "other"),
+            is_writable=bool(row.get("updateable")),
+            is_ours=str(row["name"]) in ours,
+            limit=int(row.get("length") or 0) or None,
+            choices=tuple(str(one.get("value")) for one in row.get("picklistValues") or ()),
+        )
+        for row in (rows if isinstance(rows, list) else ())
+    ]
 
 
 async def _seen(api: Api, object_names: Sequence[str]) -> dict[str, Json]:

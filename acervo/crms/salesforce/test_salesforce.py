@@ -10,6 +10,7 @@ from acervo.crms.salesforce.api import AT_ONCE, LANES
 from acervo.crms.tokens import OwnToken
 from acervo.crms.virtual_time import VirtualTime
 from sandbox.salesforce import Fault, OrgTransport, create_org
+from sandbox.salesforce.fields import FieldDef
 from sandbox.salesforce.shapes import CheckedTransport
 
 BASE = "https://aurora.my.salesforce.com"
@@ -131,6 +132,18 @@ class SalesforceWorld(World):
 
     def calls(self):
         return sum(self.transport.exchanges.values())
+
+    def add_field(self, place, name, type_):
+        object_name = "Contact" if place == "contact" else self.files
+        types = {"text": "Text", "number": "Number", "moment": "DateTime", "yes_no": "Checkbox"}
+        theirs = f"{name.replace(' ', '_')}__c"
+        self.org.objects[object_name][theirs] = FieldDef(theirs, types[type_], name)
+        for seen in self.org.rights.values():
+            seen.add(f"{object_name}.{theirs}")
+        return theirs
+
+    def held(self, place, record_id):
+        return self.org.find(record_id).values
 
     def limits(self):
         traffic = self.org.traffic

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from acervo.crms import people
+from acervo.crms.asked import Asked
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -18,6 +19,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    CrmField,
     Effort,
     EraseResult,
     MediaLink,
@@ -25,11 +27,14 @@ from acervo.crms.contract import (
     RecordState,
     RelatedRef,
     SchemaReport,
+    Told,
     Wanted,
     WriteResult,
+    untold,
 )
+from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace
-from acervo.crms.zendesk import access, contacts, many_contacts, media, notes, schema, tickets
+from acervo.crms.zendesk import access, asked, contacts, many_contacts, media, notes, schema, tickets
 from acervo.crms.zendesk.api import OUR_SHARE, SMALLEST_PLAN_PER_MINUTE, ZENDESK_API_VERSION, Api
 from acervo.crms.zendesk.records import Records
 
@@ -43,6 +48,9 @@ class Zendesk:
 
     kind: ClassVar[str] = "zendesk"
     name: ClassVar[str] = "Zendesk"
+    asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
+    access = staticmethod(asked.access)
+    refuse = staticmethod(asked.refuse)
     secret_names: ClassVar[tuple[str, ...]] = ("secret",)
 
     def __init__(
@@ -88,11 +96,16 @@ class Zendesk:
             max_text=media.MAX_TEXT,
         )
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
-        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run)
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
+        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run, told=told)
         if not dry_run:
             self._model = report.options["model"]
         return report
+
+    async def fields(self, place: Place) -> Sequence[CrmField]:
+        if place == "media" and await self._known_model() == "activity":
+            raise CrmError(CrmErrorKind.UNSUPPORTED, "a note in Zendesk has no fields")
+        return await schema.fields(self._api, place)
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._records, phone)
@@ -155,10 +168,10 @@ class Zendesk:
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await tickets.related(self._api, self._records, contact.record_id)
 
-    async def erase_media(self, media: RecordRef) -> EraseResult:
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         if media.object_type == "note":
             return await notes.erase(self._api, media)
-        return await _erase_record(self._api, media.record_id)
+        return await _erase_record(self._api, media.record_id, also)
 
     async def _known_model(self) -> str:
         if self._model is None:

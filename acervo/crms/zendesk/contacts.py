@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment, moment_of
+from acervo.crms.fields import CONTACT_FIELDS, Placed, moment_of, placed_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
@@ -16,6 +16,8 @@ PHONE_PREFIX, PERSON_PREFIX = "wa:", "wa-person:"
 """What our `external_id` begins with. A user has only one: somebody else's is left alone, and then our field
 `wa_phone_e164` is the stamp."""
 PHONE_FIELD = "wa_phone_e164"
+_OWN = {one.name: f"wa_{one.name}" for one in CONTACT_FIELDS if not one.is_unique}
+"""Our roll-ups under their keys in Zendesk."""
 _NAMELESS = "WhatsApp"
 
 
@@ -214,13 +216,19 @@ def _stamps(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
 
 
 def _roll_ups(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
-    now = {
-        "wa_last_media_url": draft.last_media_url,
-        "wa_last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
-        "wa_media_count": draft.media_count,
-        "wa_consent": draft.consent,
-    }
-    return {name: value for name, value in now.items() if value is not None and value != fields.get(name)}
+    """A choice is text here: see the fields we make for people."""
+    now = {one.name: _value(one) for one in placed_roll_ups(draft, _OWN)}
+    return {name: value for name, value in now.items() if value != _held(fields, name)}
+
+
+def _held(fields: Mapping[str, Any], name: str) -> Any:
+    return None if fields.get(name) == "" else fields.get(name)
+
+
+def _value(one: Placed) -> str | int | bool | None:
+    if one.type == "number" and one.text:
+        return int(one.text)
+    return one.text == "1" if one.type == "yes_no" and one.text else one.text or None
 
 
 def own_key(draft: ContactDraft) -> str:

@@ -15,7 +15,8 @@ from acervo.crms.contract import (
     RecordState,
     WriteResult,
 )
-from acervo.crms.fields import MEDIA_FIELDS, canonical, written
+from acervo.crms.fields import Placed, canonical, moment, placed, stored_type, written
+from acervo.crms.mapping import AS_IT_WAS, PLAIN, FieldMap
 from acervo.crms.zendesk import contacts, jobs, tickets
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
@@ -24,7 +25,6 @@ from acervo.crms.zendesk.schema import CONTACT, KEY, NAMES, RECEIVED_ON, TICKET,
 MAX_TEXT = 30_000
 """What a `textarea` takes is not documented (2026-11); this much is safe."""
 ERASED = "—"
-_TYPES = {one.name: one.type for one in MEDIA_FIELDS}
 
 
 async def upsert(api: Api, records: Records, items: Sequence[MediaLink]) -> list[WriteResult]:
@@ -43,13 +43,13 @@ async def read(api: Api, records: Records, items: Sequence[MediaLink]) -> list[R
     lost = {item.known_ref.record_id: item for item in items if item.media_id not in rows and item.known_ref}
     for row in await api.records("ids", list(lost)):
         rows[lost[str(row["id"])].media_id] = row
-    return [_state(records, item.media_id, rows.get(item.media_id)) for item in items]
+    return [_state(records, item.media_id, rows.get(item.media_id), item.field_map) for item in items]
 
 
-async def erase(api: Api, record_id: str) -> EraseResult:
+async def erase(api: Api, record_id: str, also: Sequence[str] = ()) -> EraseResult:
     """Emptied first: whatever follows the changes of records in that account then follows this one too. The note
     on the ticket it names goes as well."""
-    blank: dict[str, Any] = dict.fromkeys([*NAMES.values(), RECEIVED_ON])
+    blank: dict[str, Any] = dict.fromkeys([*NAMES.values(), *also, RECEIVED_ON])
     try:
         row = await api.record(record_id)
         if ticket_id := _held(row).get(TICKET):
@@ -129,25 +129,33 @@ async def _write_to_survivor(
 def _record(item: MediaLink) -> dict[str, Any]:
     """Everything, each time: what is empty now is emptied there too."""
     values = written(item, max_text=MAX_TEXT)
-    fields: dict[str, Any] = {NAMES[name]: _stored(name, values[name]) for name in NAMES}
-    fields[RECEIVED_ON] = values["received_at"][:10]
+    fields: dict[str, Any] = {one.name: value_of(one) for one in placed(item, NAMES, max_text=MAX_TEXT)}
+    fields[RECEIVED_ON] = moment(item.received_at)[:10]
     if item.contact:
         fields[CONTACT] = item.contact.record_id
     return {TITLE: values["title"], "custom_object_fields": fields}
 
 
-def _stored(name: str, value: str) -> str | int | None:
-    if not value:
+def value_of(one: Placed) -> str | int | bool | None:
+    """As Zendesk stores it: a choice of ours is a tag, somebody else's is what they made it."""
+    if not one.text:
         return None
-    if _TYPES[name] == "number":
-        return int(value)
-    return option(name, value) if _TYPES[name] == "choice" else value
+    match one.type:
+        case "number":
+            return int(one.text)
+        case "yes_no":
+            return one.text == "1"
+        case "choice" if one.ours:
+            return option(one.ours, one.text)
+    return one.text
 
 
-def _shown(name: str, value: Any) -> str | None:
+def _shown(name: str, value: Any, field_map: FieldMap) -> str | None:
     if value is None or value == "":
         return None
-    return str(value).removeprefix(option(name, "")) if _TYPES[name] == "choice" else str(value)
+    is_ours = field_map.rules("media").get(name, AS_IT_WAS).to is None
+    is_choice = is_ours and stored_type("media", name) == "choice"
+    return str(value).removeprefix(option(name, "")) if is_choice else str(value)
 
 
 def _held(row: Json) -> Mapping[str, Any]:
@@ -160,9 +168,14 @@ def _result(records: Records, item: MediaLink, row: Json) -> WriteResult:
     return WriteResult(item.media_id, ref=records.ref("media", str(row["id"])), created=is_new)
 
 
-def _state(records: Records, media_id: str, row: Json | None) -> RecordState:
+def _state(records: Records, media_id: str, row: Json | None, field_map: FieldMap = PLAIN) -> RecordState:
     if row is None:
         return RecordState(media_id, ref=None, copies=0)
-    values = {name: _shown(name, _held(row).get(theirs)) for name, theirs in NAMES.items()}
+    values = {
+        name: _shown(name, _held(row).get(theirs), field_map)
+        for name, theirs in field_map.names("media", NAMES).items()
+    }
     values |= {"media_id": row.get(KEY) or None, "title": row.get(TITLE) or None}
-    return RecordState(media_id, ref=records.ref("media", str(row["id"])), values=canonical(values))
+    return RecordState(
+        media_id, ref=records.ref("media", str(row["id"])), values=canonical(values, field_map)
+    )

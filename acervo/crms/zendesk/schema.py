@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.contract import CrmError, CrmErrorKind, CrmField, SchemaReport, Told, untold
 from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, Field, choice_label
+from acervo.crms.mapping import Place, TargetType
 from acervo.crms.zendesk.api import MEDIA_OBJECT, SMALLEST_PLAN_PER_MINUTE, Api, Json
 
 OBJECT_LABEL = "WhatsApp media"
@@ -30,6 +31,15 @@ _TYPES = {
     "moment": "text",  # there is no type with a time of day; ISO 8601 in UTC sorts as text
     "choice": "dropdown",
 }
+_READ_AS: dict[str, TargetType] = {
+    "text": "text",
+    "textarea": "long_text",
+    "integer": "number",
+    "decimal": "number",
+    "date": "day",
+    "dropdown": "choice",
+    "checkbox": "yes_no",
+}
 _THEIR_OWN = (
     (Field(RECEIVED_ON, "text", "Received on", "Recebido em", "Recibido el"), {"type": "date"}),
     (
@@ -48,15 +58,16 @@ _THEIR_OWN = (
 class _Findings:
     """What a run met, collected as it goes."""
 
+    told: Told
     created: list[str] = field(default_factory=list)
     existing: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
 
-async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
+async def ensure(api: Api, *, language: str, dry_run: bool, told: Told = untold) -> SchemaReport:
     """Fields of people first, then the media object, or the news that this plan has no room for it."""
     await api.me()
-    findings = _Findings()
+    findings = _Findings(told)
     people = [(f"contact.{one['key']}", one) for one in map(_user_field(language), CONTACT_FIELDS)]
     await _ensure(people, api.user_fields, api.create_user_field, findings, dry_run=dry_run)
     has_object = await _ensure_object(api, findings, dry_run=dry_run)
@@ -74,6 +85,28 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
             "per_minute": api.http.usage.get("minute_max", SMALLEST_PLAN_PER_MINUTE),
         },
     )
+
+
+async def fields(api: Api, place: Place) -> list[CrmField]:
+    """All fields but those every record has, whoever made them."""
+    if place == "contact":
+        ours = {f"wa_{one.name}" for one in CONTACT_FIELDS}
+        rows: Sequence[Json] = await api.user_fields()
+    else:
+        ours = {*NAMES.values(), *(one.name for one, _ in _THEIR_OWN)}
+        rows = await api.media_fields()
+    return [
+        CrmField(
+            name=str(row["key"]),
+            label=str(row.get("title") or row["key"]),
+            type=_READ_AS.get(str(row.get("type")), "other"),
+            is_writable=row.get("active") is not False,
+            is_ours=str(row["key"]) in ours,
+            choices=tuple(str(one.get("value")) for one in row.get("custom_field_options") or ()),
+        )
+        for row in rows
+        if row.get("key")
+    ]
 
 
 async def has_room(api: Api) -> bool:
@@ -108,6 +141,7 @@ async def _ensure_object(api: Api, findings: _Findings, *, dry_run: bool) -> boo
         findings.existing.append(MEDIA_OBJECT)
     else:
         findings.created.append(MEDIA_OBJECT)
+        await findings.told(MEDIA_OBJECT)
     return True
 
 
@@ -125,6 +159,8 @@ async def _ensure(
         if row is None:
             is_new = dry_run or await _create(definition, look, create)
             (findings.created if is_new else findings.existing).append(name)
+            if is_new and not dry_run:
+                await findings.told(name)
         else:
             findings.existing.append(name)
             findings.conflicts += (f"{name}: {difference}" for difference in _differences(definition, row))

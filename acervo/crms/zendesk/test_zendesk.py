@@ -166,6 +166,19 @@ class ZendeskWorld(World):
     def calls(self):
         return sum(self.transport.exchanges.values())
 
+    def add_field(self, place, name, type_):
+        theirs = name.lower().replace(" ", "_")
+        types = {"number": "integer", "moment": "text", "yes_no": "checkbox"}
+        definition = {"key": theirs, "title": name, "type": types.get(type_, type_), "active": True}
+        fields = self.account.people.fields if place == "contact" else self.media.fields
+        fields[theirs] = {"id": 7_000 + len(fields), **definition}
+        return theirs
+
+    def held(self, place, record_id):
+        if place == "media":
+            return self.media.records[record_id].values
+        return self.account.people.users[int(record_id)].user_fields
+
     def limits(self):
         windows = {"minute": self.account.minute, "ticket updates": self.account.ticket_updates}
         peaks = {name: (window.peak, window.limit) for name, window in windows.items()}
@@ -181,6 +194,7 @@ class TestZendeskSuite(RenewingScenarios):
 
 class TestZendeskWithoutCustomObjects(RenewingScenarios):
     plan = "activity"
+    has_fields = False
     storm_items = 1000
     storm_batch = 50  # every write to a ticket reads it first
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import httpx
 
 from acervo.crms import people
+from acervo.crms.asked import Asked
 from acervo.crms.contract import (
     AccountInfo,
     Capabilities,
@@ -18,6 +19,7 @@ from acervo.crms.contract import (
     CrmCredentials,
     CrmError,
     CrmErrorKind,
+    CrmField,
     Effort,
     EraseResult,
     MediaLink,
@@ -25,14 +27,17 @@ from acervo.crms.contract import (
     RecordState,
     RelatedRef,
     SchemaReport,
+    Told,
     Wanted,
     WriteResult,
+    untold,
 )
+from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace
-from acervo.crms.zoho import contacts, many_contacts, media, notes, related, schema
+from acervo.crms.zoho import asked, contacts, many_contacts, media, notes, related, schema
 from acervo.crms.zoho.api import API_VERSION, LANES, Api
 from acervo.crms.zoho.centres import centre_of
-from acervo.crms.zoho.names import LOOKUPS, Names
+from acervo.crms.zoho.names import CONTACTS, LOOKUPS, Names
 
 Model = Literal["object", "activity"]
 
@@ -44,6 +49,8 @@ class Zoho:
 
     kind: ClassVar[str] = "zoho"
     name: ClassVar[str] = "Zoho CRM"
+    asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
+    access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "refresh_token")
 
     def __init__(
@@ -95,12 +102,19 @@ class Zoho:
             )
         return Capabilities("activity", relates_to=LOOKUPS)
 
-    async def ensure_schema(self, *, dry_run: bool = False) -> SchemaReport:
-        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run)
+    async def ensure_schema(self, *, dry_run: bool = False, told: Told = untold) -> SchemaReport:
+        report = await schema.ensure(self._api, language=self._language, dry_run=dry_run, told=told)
         if not dry_run:
             self._model = report.options["model"]
             self._names = Names.remembered(report.options, self._pages)
         return report
+
+    async def fields(self, place: Place) -> Sequence[CrmField]:
+        if place == "contact":
+            return await schema.fields(self._api, CONTACTS, self._names.contact)
+        if await self._decided() == "activity":
+            raise CrmError(CrmErrorKind.UNSUPPORTED, "a note in Zoho has no fields")
+        return await schema.fields(self._api, self._names.module, self._names.media)
 
     async def find_contacts(self, phone: str) -> Sequence[ContactMatch]:
         return await contacts.find(self._api, self._names, phone)
@@ -148,10 +162,10 @@ class Zoho:
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         return await related.find(self._api, self._names, contact.record_id)
 
-    async def erase_media(self, media: RecordRef) -> EraseResult:
+    async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         if media.object_type == "note":
             return await notes.erase(self._api, self._names, media.record_id)
-        return await _erase_record(self._api, self._names, _ours(media))
+        return await _erase_record(self._api, self._names, _ours(media), also)
 
     async def _likely_model(self) -> Model:
         """Before the fields are set up: by the module, if somebody made it, or else by the edition."""

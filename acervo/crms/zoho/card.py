@@ -28,10 +28,10 @@ def render(item: MediaLink, language: str) -> dict[str, str]:
     lines += [
         f"{one.label(language)}: {_shown(one.type, values[one.name], language)}"
         for one in _LISTED
-        if values[one.name]
+        if values.get(one.name)
     ]
     marker = f"wa-media:{item.media_id}"
-    if transcript := values["transcript"]:
+    if transcript := values.get("transcript"):
         heading = f"{_TRANSCRIPT.label(language)}:"
         room = CONTENT_LIMIT - len("\n".join([*lines, heading, "", marker]))
         lines += [heading, cut(transcript, room)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment_of
+from acervo.crms.fields import moment_of, placed_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zoho.api import Api, Json, done
 from acervo.crms.zoho.names import CONTACTS, Names
-from acervo.crms.zoho.values import moment
+from acervo.crms.zoho.values import value_of
 
 TYPED = ("Mobile", "Phone", "Home_Phone", "Other_Phone")
 """Where people type the person's own number. `Asst_Phone` is somebody else's."""
@@ -106,7 +106,7 @@ def match(names: Names, row: Json, matched_on: str) -> ContactMatch:
 
 
 async def _known(api: Api, names: Names, draft: ContactDraft, record_id: str) -> Json:
-    rows = await api.read(CONTACTS, [record_id], columns(names))
+    rows = await api.read(CONTACTS, [record_id], columns(names, draft))
     row = rows[0] if rows else await _stamped(api, names, draft)
     if row is None:
         raise CrmError(CrmErrorKind.NOT_FOUND, "the contact does not exist in Zoho (any more)")
@@ -119,7 +119,7 @@ async def _stamped(api: Api, names: Names, draft: ContactDraft) -> Json | None:
     keys: dict[str, Sequence[str]] = {person: (draft.person_id,)}
     if draft.phone:
         keys[phone] = forms(draft.phone)
-    rows = await api.by_any_key(CONTACTS, keys, columns(names))
+    rows = await api.by_any_key(CONTACTS, keys, columns(names, draft))
     return min(rows, key=lambda row: text(row, phone) not in keys.get(phone, ()), default=None)
 
 
@@ -130,7 +130,7 @@ async def _create(api: Api, names: Names, draft: ContactDraft) -> Json:
         details = done(await api.upsert(CONTACTS, key_of(names, draft), [row]))
     except CrmError as error:
         if error.kind is CrmErrorKind.CONFLICT and error.existing_id:
-            rows = await api.read(CONTACTS, [error.existing_id], columns(names))
+            rows = await api.read(CONTACTS, [error.existing_id], columns(names, draft))
             if rows:
                 return rows[0]
         raise
@@ -185,30 +185,30 @@ def _gaps(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
 
 
 def _roll_ups(names: Names, row: Json, draft: ContactDraft) -> dict[str, Any]:
-    now: Mapping[str, Any] = {
-        "last_media_url": draft.last_media_url,
-        "last_media_at": moment(draft.last_media_at) if draft.last_media_at else None,
-        "media_count": draft.media_count,
-        "consent": names.choice("contact", "consent", draft.consent) if draft.consent else None,
-    }
-    return {
-        names.contact[name]: value
-        for name, value in now.items()
-        if value is not None and name in names.contact and not _is_same(row.get(names.contact[name]), value)
-    }
+    now = {one.name: value_of(names, one, "contact") for one in placed_roll_ups(draft, _own(names))}
+    return {name: value for name, value in now.items() if not _is_same(row.get(name), value)}
+
+
+def _own(names: Names) -> dict[str, str]:
+    """Our roll-ups under their names in Zoho."""
+    return {name: theirs for name, theirs in names.contact.items() if name not in {"phone_e164", "person_id"}}
 
 
 def _is_same(stored: Any, value: Any) -> bool:
     """Zoho answers moments in the time zone of the account."""
+    if not stored and not value:
+        return True
     try:
         return datetime.fromisoformat(str(stored)) == datetime.fromisoformat(str(value))
     except (ValueError, TypeError):
         return str(stored) == str(value)
 
 
-def columns(names: Names) -> tuple[str, ...]:
-    """What is read of a contact to complete it."""
-    return (*NAMES, *TYPED, *names.contact.values())
+def columns(names: Names, *drafts: ContactDraft) -> tuple[str, ...]:
+    """What is read of contacts to complete them, with the fields of their own that our roll-ups go to."""
+    own = _own(names)
+    theirs = (name for one in drafts for name in one.field_map.names("contact", own).values())
+    return tuple(dict.fromkeys((*NAMES, *TYPED, *names.contact.values(), *theirs)))
 
 
 def text(row: Json, name: str) -> str:

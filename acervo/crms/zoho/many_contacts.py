@@ -40,7 +40,7 @@ class Many:
     moved: dict[str, str]
 
     async def read(self, wanted: Sequence[Wanted]) -> Mapping[str, Json]:
-        columns = contacts.columns(self.names)
+        columns = contacts.columns(self.names, *(one.draft for one in wanted))
         known = {one.known.record_id: people.person_of(one) for one in wanted if one.known}
         rows = await self.api.read(CONTACTS, list(known), columns)
         found = {known[str(row["id"])]: row for row in rows if str(row["id"]) in known}

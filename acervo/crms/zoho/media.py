@@ -17,7 +17,7 @@ from acervo.crms.contract import (
 from acervo.crms.zoho.api import Api, Json, Outcome, done
 from acervo.crms.zoho.errors import refuses_field
 from acervo.crms.zoho.names import LOOKUPS, Names
-from acervo.crms.zoho.values import NAMELESS, media, read_media
+from acervo.crms.zoho.values import NAMELESS, media, own_media, read_media
 
 LEFT_IN_ZOHO = "Zoho's timeline and audit log may keep what stood in emptied fields"
 LEFT_IN_BIN = "the record stays in Zoho's recycle bin for up to 60 days, and " + LEFT_IN_ZOHO
@@ -47,12 +47,10 @@ async def read(api: Api, names: Names, items: Sequence[MediaLink]) -> list[Recor
         if item.known_ref and not ids[item.media_id]:
             ids[item.media_id].append(item.known_ref.record_id)
     wanted = [record_id for found in ids.values() for record_id in found]
-    fields = [theirs for name, theirs in names.media.items() if name not in LOOKUPS]
+    own = own_media(names)
+    fields = list({theirs for item in items for theirs in item.field_map.names("media", own).values()})
     rows = {str(row["id"]): row for row in await api.read(names.module, wanted, fields)}
-    return [
-        _state(names, item.media_id, [rows[one] for one in ids[item.media_id] if one in rows])
-        for item in items
-    ]
+    return [_state(names, item, [rows[one] for one in ids[item.media_id] if one in rows]) for item in items]
 
 
 async def link(api: Api, names: Names, record_id: str, to: Sequence[RecordRef]) -> None:
@@ -77,10 +75,10 @@ async def unlink(api: Api, names: Names, record_id: str, from_: RecordRef) -> No
         done(await api.update(names.module, [{"id": record_id, field: None}]))
 
 
-async def erase(api: Api, names: Names, record_id: str) -> EraseResult:
+async def erase(api: Api, names: Names, record_id: str, also: Sequence[str] = ()) -> EraseResult:
     """Emptied first: in the recycle bin the text would still be readable."""
     kept = {"media_id", "title"}
-    empty = {theirs: None for name, theirs in names.media.items() if name not in kept}
+    empty: Json = dict.fromkeys((*(own for name, own in names.media.items() if name not in kept), *also))
     blank = {"id": record_id, **empty, names.media["title"]: NAMELESS}
     return await erase_blanked(api, names.module, record_id, blank)
 
@@ -127,8 +125,9 @@ def _result(names: Names, item: MediaLink, outcome: Outcome) -> WriteResult:
     return WriteResult(item.media_id, error=outcome)
 
 
-def _state(names: Names, media_id: str, rows: Sequence[Json]) -> RecordState:
+def _state(names: Names, item: MediaLink, rows: Sequence[Json]) -> RecordState:
     if not rows:
-        return RecordState(media_id, ref=None, copies=0)
+        return RecordState(item.media_id, ref=None, copies=0)
     ref = names.ref("media", str(rows[0]["id"]))
-    return RecordState(media_id, ref=ref, values=read_media(names, rows[0]), copies=len(rows))
+    values = read_media(names, rows[0], item.field_map)
+    return RecordState(item.media_id, ref=ref, values=values, copies=len(rows))

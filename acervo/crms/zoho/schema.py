@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from acervo.crms.contract import CrmError, CrmErrorKind, SchemaReport
+from acervo.crms.contract import CrmError, CrmErrorKind, CrmField, SchemaReport, Told, untold
 from acervo.crms.fields import CHOICE_LABELS, CONTACT_FIELDS, MEDIA_FIELDS, Field, choice_label
+from acervo.crms.mapping import TargetType
 from acervo.crms.zoho.api import FIELDS_AT_ONCE, Api, Json
 from acervo.crms.zoho.names import CONTACTS, LABELS, LOOKUPS, MODULE, MODULES, expected
 
@@ -22,6 +23,18 @@ _LENGTHS = {"media_id": 64, "person_id": 64, "phone_e164": 20, "sha256": 64}
 _WEB = frozenset({"url", "last_media_url"})
 _WEB_LIMIT = 450
 _TYPES = {"long_text": "textarea", "moment": "datetime", "choice": "picklist"}
+_READ_AS: Mapping[str, TargetType] = {
+    "text": "text",
+    "website": "text",
+    "textarea": "long_text",
+    "integer": "number",
+    "bigint": "number",
+    "double": "number",
+    "datetime": "moment",
+    "date": "day",
+    "picklist": "choice",
+    "boolean": "yes_no",
+}
 _TEXTS = frozenset({"text", "website", "textarea"})
 
 _NO_MODULES = frozenset({CrmErrorKind.FORBIDDEN, CrmErrorKind.UNSUPPORTED})
@@ -31,6 +44,7 @@ _NO_MODULES = frozenset({CrmErrorKind.FORBIDDEN, CrmErrorKind.UNSUPPORTED})
 class _Findings:
     """What a run met, collected as it goes."""
 
+    told: Told
     created: list[str] = field(default_factory=list)
     existing: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
@@ -38,11 +52,11 @@ class _Findings:
     choices: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
+async def ensure(api: Api, *, language: str, dry_run: bool, told: Told = untold) -> SchemaReport:
     """Contact fields first, then our module, or the news that this edition has none."""
     org = await api.org()
     edition = edition_of(org)
-    findings = _Findings()
+    findings = _Findings(told)
     contact = {one.name: definition("contact", one, language) for one in CONTACT_FIELDS}
     await _ensure_fields(api, "contact", CONTACTS, contact, language, findings, dry_run=dry_run)
     module = await _ensure_module(api, edition, language, findings, dry_run=dry_run)
@@ -61,6 +75,26 @@ async def ensure(api: Api, *, language: str, dry_run: bool) -> SchemaReport:
             "choices": findings.choices,
         },
     )
+
+
+async def fields(api: Api, module: str, ours: Mapping[str, str]) -> list[CrmField]:
+    """Every field of a module, whoever made it. Contacts are read by a query, which takes no long texts."""
+    known = set(ours.values())
+    return [
+        CrmField(
+            name=str(row["api_name"]),
+            label=str(row.get("field_label") or row["api_name"]),
+            type="other"
+            if module == CONTACTS and row.get("data_type") == "textarea"
+            else _READ_AS.get(str(row.get("data_type")), "other"),
+            is_writable=row.get("read_only") is not True and row.get("field_read_only") is not True,
+            is_ours=str(row["api_name"]) in known,
+            limit=int(row.get("length") or 0) or None,
+            choices=tuple(str(one.get("actual_value")) for one in row.get("pick_list_values") or ()),
+        )
+        for row in await api.fields(module)
+        if row.get("api_name")
+    ]
 
 
 async def find_module(api: Api) -> Json | None:
@@ -84,7 +118,9 @@ async def _ensure_module(
         return None
     wanted = media_definitions(language)
     if module is None and dry_run:
-        findings.created += (MODULE, *(f"media.{name}" for name in wanted))
+        made_with_it = {_TITLE}
+        names = (api_name for name, api_name in expected("media").items() if name not in made_with_it)
+        findings.created += (MODULE, *(f"media.{name}" for name in names))
         return {}
     if module is not None:
         findings.existing.append(MODULE)
@@ -113,6 +149,7 @@ async def _create_module(api: Api, findings: _Findings) -> Json | None:
     if found is None:
         raise CrmError(CrmErrorKind.LOCKED, "Zoho is still making the module", retry_after_s=30)
     findings.created.append(MODULE)
+    await findings.told(MODULE)
     return found
 
 
@@ -128,7 +165,9 @@ async def _ensure_fields(
 ) -> None:
     there = _ours(place, await api.fields(module))
     missing = [name for name in wanted if name not in there]
-    made = set(missing) if dry_run else await _create_fields(api, place, module, wanted, missing)
+    made = (
+        set(missing) if dry_run else await _create_fields(api, place, module, wanted, missing, findings.told)
+    )
     if missing and not dry_run:
         there = _ours(place, await api.fields(module))
         if any(name not in there for name in wanted if name not in LOOKUPS[1:]):
@@ -150,7 +189,7 @@ async def _ensure_fields(
 
 
 async def _create_fields(
-    api: Api, place: str, module: str, wanted: Mapping[str, Json], missing: Sequence[str]
+    api: Api, place: str, module: str, wanted: Mapping[str, Json], missing: Sequence[str], told: Told
 ) -> set[str]:
     """Which were made now. One that somebody else made meanwhile is just as good; a tie that this edition has no
     module for is left out."""
@@ -164,6 +203,7 @@ async def _create_fields(
         for name, outcome in zip(names, outcomes, strict=True):
             if not isinstance(outcome, CrmError):
                 made.add(name)
+                await told(f"{place}.{expected(place)[name]}")
             elif outcome.kind is not CrmErrorKind.CONFLICT and name not in LOOKUPS[1:]:
                 raise outcome
     return made

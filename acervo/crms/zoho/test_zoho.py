@@ -12,6 +12,7 @@ from acervo.crms.zoho.adapter import Zoho
 from acervo.crms.zoho.api import AT_ONCE, LANES
 from acervo.crms.zoho.names import LABELS, MODULE
 from sandbox.zoho import AccountTransport, Fault, create_account
+from sandbox.zoho.fields import Field
 from sandbox.zoho.shapes import CheckedTransport
 
 TYPED = {"phone": "Phone", "mobile": "Mobile", "first_name": "First_Name", "last_name": "Last_Name"}
@@ -124,6 +125,16 @@ class ZohoWorld(World):
     def calls(self):
         return sum(self.transport.exchanges.values())
 
+    def add_field(self, place, name, type_):
+        types = {"number": "integer", "moment": "datetime", "yes_no": "boolean"}
+        module = self.account.modules["Contacts" if place == "contact" else MODULE]
+        theirs = name.replace(" ", "_")
+        module.fields[theirs] = Field(theirs, name, types.get(type_, type_))
+        return theirs
+
+    def held(self, place, record_id):
+        return self.account.find(record_id).values
+
     def limits(self):
         traffic = self.account.traffic
         return {
@@ -153,6 +164,7 @@ class TestZohoEnterprise(RenewingScenarios):
 
 class TestZohoWithoutModules(RenewingScenarios):
     plan = "activity"
+    has_fields = False
     storm_items = 300  # every batch lists the notes of its contacts first
     storm_batch = 20
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from acervo.crms.contract import MediaLink
-from acervo.crms.fields import MEDIA_FIELDS, canonical, written
+from acervo.crms.fields import MEDIA_FIELDS, Placed, canonical, placed
+from acervo.crms.mapping import AS_IT_WAS, FieldMap, Place
 from acervo.crms.zoho.names import Names
 
 _TYPES = {one.name: one.type for one in MEDIA_FIELDS}
@@ -17,23 +18,24 @@ NAMELESS = "–"
 
 def media(names: Names, item: MediaLink) -> dict[str, Any]:
     """What the record of this file shall hold, by Zoho's names; nothing is null, which clears."""
-    return {
-        names.media[name]: _theirs(names, name, value)
-        for name, value in written(item).items()
-        if name in names.media
-    }
+    return {one.name: value_of(names, one, "media") for one in placed(item, own_media(names))}
 
 
-def read_media(names: Names, row: Mapping[str, Any]) -> dict[str, str | None]:
+def own_media(names: Names) -> dict[str, str]:
+    """Our fields of a file, without what its record points at."""
+    return {name: names.media[name] for name in _TYPES if name in names.media}
+
+
+def read_media(names: Names, row: Mapping[str, Any], field_map: FieldMap) -> dict[str, str | None]:
     """Our names to what is stored, in the form of `fields.written`."""
     values: dict[str, str | None] = {}
-    for name in _TYPES:
-        if name not in names.media:
-            continue
-        stored = row.get(names.media[name])
+    for name, theirs in field_map.names("media", own_media(names)).items():
+        stored = row.get(theirs)
         text = None if stored is None else str(stored)
-        values[name] = names.our_choice("media", name, text) if text and _TYPES[name] == "choice" else text
-    return canonical(values)
+        is_ours = field_map.media.get(name, AS_IT_WAS).to is None
+        is_choice = is_ours and _TYPES[name] == "choice"
+        values[name] = names.our_choice("media", name, text) if text and is_choice else text
+    return canonical(values, field_map)
 
 
 def moment(value: datetime) -> str:
@@ -41,13 +43,16 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
 
 
-def _theirs(names: Names, name: str, value: str) -> Any:
-    if not value:
-        return NAMELESS if name == "title" else None
-    if _TYPES[name] == "number":
-        return int(value)
-    if _TYPES[name] == "moment":
-        return moment(datetime.fromisoformat(value))
-    if _TYPES[name] == "choice":
-        return names.choice("media", name, value)
-    return value
+def value_of(names: Names, one: Placed, place: Place) -> Any:
+    if not one.text:
+        return NAMELESS if one.ours == "title" else None
+    match one.type:
+        case "number":
+            return int(one.text)
+        case "moment":
+            return moment(datetime.fromisoformat(one.text))
+        case "yes_no":
+            return one.text == "1"
+        case "choice" if one.ours:
+            return names.choice(place, one.ours, one.text)
+    return one.text

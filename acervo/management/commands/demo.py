@@ -18,11 +18,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from acervo.crms.contract import CrmCredentials
-from acervo.govern import connections
-from acervo.management.command import AcervoCommand, by_command, wait_for
+from acervo.govern import connections, crm_access
+from acervo.management.command import AcervoCommand, by_command
 from acervo.management.commands.serve import is_ready, keep_house, listen
-from acervo.management.crm_accounts import account_of
 from acervo.models import Connection, Delivery, MediaFile, Member, Role, Workspace
 from sandbox.day import play
 from sandbox.whatsapp import Phone
@@ -147,12 +145,8 @@ def _connect(workspace: Workspace, meta: str, hubspot: str) -> Connection:
         secrets={"token": phone.access_token, "app_secret": phone.app_secret, "verify_token": phone.verify_token},
         options={"waba_id": phone.waba_id},
     )  # fmt: skip
-    found = CrmCredentials(secrets={"token": HUBSPOT_TOKEN}, api_base=hubspot)
-    account = wait_for(account_of("hubspot", found))
-    connections.connect(
-        workspace, kind="hubspot", name="HubSpot", account_id=account.account_id, by=by, api_base=hubspot,
-        secrets={"token": HUBSPOT_TOKEN},
-    )  # fmt: skip
+    known = crm_access.tried("hubspot", {"token": HUBSPOT_TOKEN}, hubspot)
+    crm_access.connect(workspace, known, name="HubSpot", by=by)
     return number
 
 
