@@ -11,6 +11,7 @@ CRMS = {
     "fake": "acervo.crms.fake.adapter.FakeCrm",
     "hubspot": "acervo.crms.hubspot.adapter.HubSpot",
     "salesforce": "acervo.crms.salesforce.adapter.Salesforce",
+    "webhook": "acervo.crms.webhook.adapter.Webhook",
     "zendesk": "acervo.crms.zendesk.adapter.Zendesk",
     "zoho": "acervo.crms.zoho.adapter.Zoho",
 }

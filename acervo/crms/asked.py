@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +30,10 @@ class Asked:
     choices: tuple[str, ...] = ()
     is_long: bool = False
     """Several lines."""
+    is_address: bool = False
+    """The web address of their system itself: there is no other one."""
+    offer: Callable[[], str] | None = None
+    """A secret that we make up: shown until the account is connected, to be pasted on the other side."""
 
     def cleaned(self, typed: str) -> str:
         """What people copy has quotes around it, or was broken into lines on its way."""

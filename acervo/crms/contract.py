@@ -146,6 +146,8 @@ class RecordRef:
     """contact, media, note, deal, ticket."""
     record_id: str
     url: str | None = None
+    ours: str = field(default="", compare=False)
+    """Of a file's record we know: the file's id with us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,8 @@ class MediaLink:
     contact: RecordRef | None = None
     known_ref: RecordRef | None = None
     """The record we wrote before, if any."""
+    person: ContactDraft | None = field(default=None, repr=False)
+    """Who it is from, for a CRM where no contact can be asked for: there the customer's facts travel with the file."""
     field_map: FieldMap = PLAIN
     """Where each field goes. It travels with the file, so that what is written is what was hashed."""
 

@@ -127,16 +127,7 @@ class CrmHttp:
         token: str,
     ) -> Any:
         try:
-            response = await self._http.request(
-                method,
-                self._base_url + path,
-                json=json,
-                params=params,
-                files=files,
-                headers={"Authorization": f"{self._scheme} {token}", "Accept": "application/json"},
-                timeout=REQUEST_TIMEOUT_S,
-                follow_redirects=False,
-            )
+            response = await self._send(method, path, json=json, params=params, files=files, token=token)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "could not be reached") from error
         except httpx.HTTPError as error:
@@ -146,8 +137,34 @@ class CrmHttp:
             raise CrmError(_kind_after_sending(effect), detail) from error
         self._remember_usage(response)
         if response.is_success:
-            return _decoded(response, effect)
+            return self._read(response, effect)
         raise self._refusal(response, effect)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any,
+        params: Mapping[str, str | int] | None,
+        files: Mapping[str, Any] | None,
+        token: str,
+    ) -> httpx.Response:
+        """One try on the wire. Raises httpx.HTTPError."""
+        return await self._http.request(
+            method,
+            self._base_url + path,
+            json=json,
+            params=params,
+            files=files,
+            headers={"Authorization": f"{self._scheme} {token}", "Accept": "application/json"},
+            timeout=REQUEST_TIMEOUT_S,
+            follow_redirects=False,
+        )
+
+    def _read(self, response: httpx.Response, effect: Effect) -> Any:
+        """What an answer of success says."""
+        return _decoded(response, effect)
 
     def _refusal(self, response: httpx.Response, effect: Effect) -> CrmError:
         error = self._read_error(response)

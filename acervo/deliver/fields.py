@@ -10,7 +10,7 @@ from dataclasses import replace
 from django.conf import settings
 
 from acervo.base import ids
-from acervo.crms.contract import MediaLink, RecordRef
+from acervo.crms.contract import ContactDraft, MediaLink, RecordRef
 from acervo.crms.fields import choice_label, written
 from acervo.crms.mapping import PLAIN, FieldMap
 from acervo.models import Direction, Kind, MediaFile
@@ -24,6 +24,7 @@ def media_link(
     *,
     contact: RecordRef | None = None,
     known_ref: RecordRef | None = None,
+    person: ContactDraft | None = None,
     field_map: FieldMap = PLAIN,
 ) -> MediaLink:
     """The file in the words of the connector contract. Raises ValueError for a file that is not kept."""
@@ -45,6 +46,7 @@ def media_link(
         tags=tuple(sorted(put.tag.name for put in media.file_tags.all())),
         contact=contact,
         known_ref=known_ref,
+        person=person,
         field_map=field_map,
     )
 
@@ -74,12 +76,21 @@ def payload_hash(link: MediaLink, related: Sequence[RecordRef] = ()) -> str:
     """SHA-256 of all that a write would put into the CRM, whatever record it goes to."""
     content = {
         **_mapped(link.field_map),
+        **_from_whom(link),
         "fields": written(replace(link, known_ref=None)),
         "caption": link.caption,
         "contact": link.contact and link.contact.record_id,
         "related": sorted((ref.object_type, ref.record_id) for ref in related),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _from_whom(link: MediaLink) -> dict[str, object]:
+    """Who somebody is, where it is told with each file. Not the roll-ups: the next file brings newer ones."""
+    person = link.person
+    if person is None or link.contact is not None:
+        return {}
+    return {"person": [person.person_id, person.phone, person.first_name, person.last_name]}
 
 
 def _mapped(field_map: FieldMap) -> dict[str, object]:

@@ -75,7 +75,11 @@ class Parcel:
 
     def _link(self, field_map: FieldMap) -> MediaLink:
         return fields.media_link(
-            self.media, contact=self.party.contact, known_ref=self.known_ref, field_map=field_map
+            self.media,
+            contact=self.party.contact,
+            known_ref=self.known_ref,
+            person=self.party.draft,
+            field_map=field_map,
         )
 
     @property

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from acervo.base import ids
 from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver.refusals import DETACHED, LEFT_OUT
 from acervo.models import Connection, Delivery, MediaFile, RecordLink
@@ -50,7 +51,8 @@ def known(connection_id: UUID, people: Collection[UUID], files: Collection[UUID]
 
 
 def reference(link: RecordLink) -> RecordRef:
-    return RecordRef(link.object_type, link.record_id, link.url)
+    ours = ids.text(link.media_id) if link.media_id else ""
+    return RecordRef(link.object_type, link.record_id, link.url, ours=ours)
 
 
 def owners(connection_id: UUID, contacts: Collection[RecordRef]) -> dict[str, UUID]:

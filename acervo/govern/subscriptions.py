@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 from django.db import transaction
 
-from acervo.base import clock, ids
+from acervo.base import clock, ids, signing
 from acervo.base.errors import Refused
 from acervo.govern.connections import PrivateHost, refuse_private
 from acervo.keep import credentials
@@ -28,7 +28,7 @@ from acervo.models import (
     Subscription,
     by_token,
 )
-from acervo.notify import promises, signing
+from acervo.notify import promises
 
 BY_HAND: Final = "by_hand"
 UNSUBSCRIBED: Final = "unsubscribed"

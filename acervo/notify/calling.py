@@ -12,13 +12,13 @@ from uuid import UUID
 
 import httpx
 
-from acervo.base import clock, ids
+from acervo.base import clock, ids, signing
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.base.http import USER_AGENT, ForbiddenAddress
 from acervo.keep import credentials
 from acervo.models import EventDelivery, EventTry
-from acervo.notify import payloads, promises, signing
+from acervo.notify import payloads, promises
 from acervo.notify.promises import GONE, LONGEST_REST_S, RATE_LIMITED, Answer, Settled
 
 log = logging.getLogger(__name__)

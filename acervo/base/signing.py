@@ -1,4 +1,4 @@
-"""Standard Webhooks: the secret a subscriber gets, and the three headers by which they know that it was us."""
+"""Standard Webhooks: the secret a receiver gets, and the three headers by which they know that it was us."""
 
 from __future__ import annotations
 
