@@ -1,10 +1,11 @@
 """What a CRM is told of a file."""
 
 from dataclasses import fields as columns
+from dataclasses import replace
 
 import pytest
 
-from acervo.crms.contract import RecordRef
+from acervo.crms.contract import ContactDraft, RecordRef
 from acervo.crms.mapping import FieldMap, Rule, Target
 from acervo.deliver import fields
 from tests.conftest import make_file
@@ -53,14 +54,23 @@ def test_the_hash_follows_every_fact_but_not_where_it_is_written(prepared):
         "received_at": link.received_at.replace(year=2001),
         "field_map": FieldMap(1, media={"kind": Rule(Target("what_it_is", "text"))}),
     }  # fmt: skip
-    assert set(changed) == {column.name for column in columns(link)} - {"known_ref"}
+    assert set(changed) == {column.name for column in columns(link)} - {"known_ref", "person"}
     hashes = {name: fields.payload_hash(_with(link, name, value)) for name, value in changed.items()}
     assert same not in hashes.values()
     assert fields.payload_hash(_with(link, "known_ref", RecordRef("media", "7"))) == same
     assert fields.payload_hash(link, [RecordRef("deal", "9")]) != same
 
 
-def _with(link, name, value):
-    from dataclasses import replace
+def test_who_somebody_is_counts_only_where_no_contact_says_it(prepared):
+    person = ContactDraft(phone="+15555550142", person_id="p", first_name="Ana", media_count=1)
+    alone = fields.media_link(prepared(), person=person)
+    renamed = replace(person, first_name="Bia")
+    hash_of = fields.payload_hash
+    assert hash_of(alone) != hash_of(_with(alone, "person", renamed))
+    assert hash_of(alone) == hash_of(_with(alone, "person", replace(person, media_count=2)))
+    tied = _with(alone, "contact", RecordRef("contact", "1"))
+    assert hash_of(tied) == hash_of(_with(tied, "person", renamed)) == hash_of(_with(tied, "person", None))
 
+
+def _with(link, name, value):
     return replace(link, **{name: value})
