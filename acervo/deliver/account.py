@@ -46,7 +46,7 @@ async def make_fields(
         if error.kind is not CrmErrorKind.UNSUPPORTED:  # a CRM without fields, such as a webhook
             raise
         report = SchemaReport()
-    await in_thread(_remember, connection, report)
+    await in_thread(remember_fields, connection, report)
     return report
 
 
@@ -87,12 +87,13 @@ def _refuse(connection: Connection, error: CrmError) -> None:
         AuditEntry.objects.record(row.workspace_id, records.BY, deeds)
 
 
-def _remember(connection: Connection, report: SchemaReport) -> None:
+def remember_fields(connection: Connection, report: SchemaReport) -> None:
+    """They are there: files can go."""
     with transaction.atomic():
         row = outbox.lock_connection(connection.pk)
         row.remember(
             **{
-                "language": connection.options["language"],
+                "language": connection.options.get("language", connection.workspace.language),
                 **report.options,
                 "schema_at": clock.now().isoformat(),
             }

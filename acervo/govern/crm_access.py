@@ -46,6 +46,11 @@ def asks(kind: str) -> tuple[Asked, ...]:
     return found
 
 
+def offers(kind: str) -> dict[str, str]:
+    """New values for the secrets that we make up, by name: for somebody to take, kept nowhere."""
+    return {one.name: one.offer() for one in asks(kind) if one.offer}
+
+
 def tried(kind: str, values: Mapping[str, str], api_base: str | None) -> Known:
     """What the CRM says to it. Raises PrivateHost, Unfit and CrmError; nothing is kept."""
     if api_base:
@@ -61,6 +66,8 @@ async def _tried(kind: str, given: Given) -> Known:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 access: Access = await adapter.access(given, http)
+                if access.api_base:  # it may be made of what was typed
+                    connections.refuse_private(access.api_base)
                 account: AccountInfo = await adapter(access.credentials(), http).check()
         except (TimeoutError, httpx.HTTPError) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
@@ -89,8 +96,10 @@ def connect(
 def refuse_others(connection: Connection, secrets: Mapping[str, str]) -> None:
     """New secrets for a connection are asked whose they are before they replace what works. Raises CrmError, and
     AnotherAccount."""
-    known = {**credentials.open_secrets(connection), **{name: one for name, one in secrets.items() if one}}
-    access = Access(known, connection.options, connection.api_base)
+    new = {name: one for name, one in secrets.items() if one}
+    old = credentials.open_secrets(connection)
+    beside = {f"{name}{credentials.PREVIOUS}": old[name] for name in new if name in old}
+    access = Access({**old, **beside, **new}, connection.options, connection.api_base)
     account = async_to_sync(_account)(connection.kind, access)
     if account.account_id != connection.account_id:
         raise AnotherAccount()
@@ -105,4 +114,4 @@ async def _account(kind: str, access: Access) -> AccountInfo:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
 
 
-__all__ = ["AnotherAccount", "Known", "Unfit", "asks", "connect", "refuse_others", "tried"]
+__all__ = ["AnotherAccount", "Known", "Unfit", "asks", "connect", "offers", "refuse_others", "tried"]

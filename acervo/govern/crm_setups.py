@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import transaction
 
+from acervo import crms
 from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import Refused
@@ -60,13 +61,28 @@ def look(connection: Connection, by: str) -> CrmSetup:
     """What there is and what would be made. Nothing is made; a refusal is written down."""
     row = of(connection, by)
     try:
-        report = async_to_sync(_looked)(connection)
+        if is_fieldless(connection.kind):
+            report = _without_fields(connection)
+        else:
+            report = async_to_sync(_looked)(connection)
     except CrmError as error:
         _note(row, error)
     else:
         _keep(row, report, looked_at=clock.now(), refusal=None, refusal_code="", refused_at=None)
     row.refresh_from_db()
     return row
+
+
+def is_fieldless(kind: str) -> bool:
+    """A system of one's own has no fields to be made: nobody has to say that they may be."""
+    return getattr(crms.get(kind), "is_fieldless", False)
+
+
+def _without_fields(connection: Connection) -> SchemaReport:
+    report = SchemaReport()
+    if "schema_at" not in connection.options:
+        account.remember_fields(connection, report)
+    return report
 
 
 async def _looked(connection: Connection) -> SchemaReport:

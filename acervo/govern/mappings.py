@@ -4,7 +4,7 @@ and why, and taken back."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,7 @@ from django.db import transaction
 from acervo.base.database import in_thread
 from acervo.base.errors import Refused
 from acervo.base.http import crm_client
-from acervo.crms.contract import CrmError, CrmErrorKind, CrmField
+from acervo.crms.contract import Connector, CrmError, CrmErrorKind, CrmField
 from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, Field, rolled_up, written
 from acervo.crms.mapping import (
     AS_IT_WAS,
@@ -59,9 +59,9 @@ class UnfitMapping(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """The fields there are in the CRM; None where files are notes, which have none."""
+    """The fields there are in the CRM; None where files are notes, which have none, or where nothing has."""
 
-    contact: Sequence[CrmField] = ()
+    contact: Sequence[CrmField] | None = ()
     media: Sequence[CrmField] | None = ()
 
     def of(self, place: Place) -> Sequence[CrmField]:
@@ -88,16 +88,24 @@ async def _fields(connection: Connection) -> Theirs:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 connector = await in_thread(credentials.connector, connection, http)
-                contact = await connector.fields("contact")
-                try:
-                    media: Sequence[CrmField] | None = await connector.fields("media")
-                except CrmError as error:
-                    if error.kind not in (CrmErrorKind.UNSUPPORTED, CrmErrorKind.NOT_FOUND):
-                        raise
-                    media = None
+                contact = await _fields_of(connector, "contact", (CrmErrorKind.UNSUPPORTED,))
+                media = await _fields_of(
+                    connector, "media", (CrmErrorKind.UNSUPPORTED, CrmErrorKind.NOT_FOUND)
+                )
         except (TimeoutError, httpx.HTTPError) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
     return Theirs(contact, media)
+
+
+async def _fields_of(
+    connector: Connector, place: Place, has_none: Collection[CrmErrorKind]
+) -> Sequence[CrmField] | None:
+    try:
+        return await connector.fields(place)
+    except CrmError as error:
+        if error.kind not in has_none:
+            raise
+        return None
 
 
 def fitting(one: Field, theirs: Sequence[CrmField]) -> list[CrmField]:

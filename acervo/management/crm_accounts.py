@@ -14,8 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from acervo import journey
+from acervo.base.signing import new_secret
 from acervo.crms.asked import Unfit
 from acervo.crms.contract import AccountInfo, CrmError
+from acervo.crms.webhook.asked import PER_CALL
 from acervo.crms.zoho.centres import CENTRES, USUAL
 from acervo.deliver.backfill import NothingToBackfill
 from acervo.govern import connections, crm_access
@@ -36,10 +38,12 @@ class Asked:
     name: str
     what: str
     add_arguments: Callable[[CommandParser], None]
-    values: Callable[[Mapping[str, Any]], Mapping[str, str]]
-    """What is asked for, from parsed options. Raises CommandError."""
+    values: Callable[[Mapping[str, Any], Warn], Mapping[str, str]]
+    """What is asked for, from parsed options; what a person must see at once goes to `warn`. Raises CommandError."""
     warn: Callable[[AccountInfo, Warn], None] = lambda account, warn: None
     """Of what will not do for long."""
+    has_api_base: bool = True
+    """Whether its API may live elsewhere."""
     is_renewed: bool = False
     """Connecting an account that is connected gives it new secrets: it moves from one kind of access to another."""
 
@@ -51,9 +55,10 @@ def add(kinds: Any) -> None:
         asked.add_arguments(parser)
         parser.add_argument("--name", default=asked.name)
         parser.add_argument("--workspace")
-        parser.add_argument(
-            "--api-base", help="Another address of the vendor's API: a gateway or the sandbox."
-        )
+        if asked.has_api_base:
+            parser.add_argument(
+                "--api-base", help="Another address of the vendor's API: a gateway or the sandbox."
+            )
         parser.add_argument("--json", action="store_true", help="Print data for machines.")
         parser.add_argument(
             "--backfill-days", type=int, default=30, help="Also write files of the last days."
@@ -64,7 +69,7 @@ def connect(kind: str, options: Mapping[str, Any], warn: Warn) -> Connection:
     """Raises CommandError, and what `govern.connections.connect` raises."""
     asked = ASKED[kind]
     workspace = workspace_named(options["workspace"])
-    known = _known(kind, asked.values(options), options["api_base"])
+    known = _known(kind, asked.values(options, warn), options.get("api_base"))
     asked.warn(known.account, warn)
     there = Connection.objects.filter(
         workspace=workspace, kind=kind, account_id=known.account.account_id, removed_at=None
@@ -89,6 +94,12 @@ def _known(kind: str, values: Mapping[str, str], api_base: str | None) -> Known:
 
 
 UNFIT: Final = {
+    "no_address": gettext_lazy(
+        "This is no address that can be called: write all of it, such as https://crm.example.com/acervo."
+    ),
+    "no_signing_secret": gettext_lazy(
+        "A signing secret begins with whsec_ and holds 24 to 64 bytes in base64."
+    ),
     "no_my_domain": gettext_lazy(
         "My Domain looks like aurora.my.salesforce.com; Setup, My Domain, tells it."
     ),
@@ -112,7 +123,7 @@ def _ask_hubspot(parser: CommandParser) -> None:
     parser.add_argument("--token", required=True, help=FROM_STDIN)
 
 
-def _hubspot(options: Mapping[str, Any]) -> Mapping[str, str]:
+def _hubspot(options: Mapping[str, Any], warn: Warn) -> Mapping[str, str]:
     return {"token": secret(options["token"])}
 
 
@@ -130,7 +141,7 @@ def _ask_salesforce(parser: CommandParser) -> None:
     parser.add_argument("--username", help="With --key-file: the integration user.")
 
 
-def _salesforce(options: Mapping[str, Any]) -> Mapping[str, str]:
+def _salesforce(options: Mapping[str, Any], warn: Warn) -> Mapping[str, str]:
     common = {"domain": options["domain"] or "", "client_id": options["client_id"]}
     if not options["key_file"]:
         return {**common, "client_secret": secret(options["client_secret"])}
@@ -153,7 +164,7 @@ def _ask_zendesk(parser: CommandParser) -> None:
     parser.add_argument("--secret", required=True, help=FROM_STDIN)
 
 
-def _zendesk(options: Mapping[str, Any]) -> Mapping[str, str]:
+def _zendesk(options: Mapping[str, Any], warn: Warn) -> Mapping[str, str]:
     if bool(options["client_id"]) == bool(options["email"]):
         raise CommandError(
             _("Give the identifier of an OAuth client, or the e-mail address of an API token.")
@@ -187,7 +198,7 @@ def _ask_zoho(parser: CommandParser) -> None:
     )
 
 
-def _zoho(options: Mapping[str, Any]) -> Mapping[str, str]:
+def _zoho(options: Mapping[str, Any], warn: Warn) -> Mapping[str, str]:
     grant = "grant_code" if options["grant_code"] else "refresh_token"
     return {
         "data_centre": options["data_centre"],
@@ -197,9 +208,46 @@ def _zoho(options: Mapping[str, Any]) -> Mapping[str, str]:
     }
 
 
+# ── a system of one's own ──
+
+
+def _ask_webhook(parser: CommandParser) -> None:
+    parser.add_argument("--url", required=True, help="Where your system takes JSON by POST.")
+    parser.add_argument(
+        "--secret-stdin",
+        action="store_true",
+        help="Read the signing secret (whsec_…) from standard input; without it one is made and printed once.",
+    )
+    parser.add_argument("--per-call", choices=PER_CALL, default=PER_CALL[0], help="Files in a message.")
+
+
+def _webhook(options: Mapping[str, Any], warn: Warn) -> Mapping[str, str]:
+    """A new secret is said before it is tried: the other side needs it to answer."""
+    if options["secret_stdin"]:
+        signs = secret("-")
+    else:
+        signs = new_secret()
+        warn(
+            _(
+                "The signing secret, shown this once: %s\n"
+                "If your system refuses the ping because it has another one, give it this, and connect again with --secret-stdin."
+            )
+            % signs
+        )
+    return {"url": options["url"], "secret": signs, "per_call": options["per_call"]}
+
+
 ASKED: Final = {
     "hubspot": Asked("HubSpot", "A HubSpot account.", _ask_hubspot, _hubspot),
     "salesforce": Asked("Salesforce", "A Salesforce organisation.", _ask_salesforce, _salesforce),
     "zoho": Asked("Zoho CRM", "A Zoho CRM organisation.", _ask_zoho, _zoho),
     "zendesk": Asked("Zendesk", "A Zendesk account.", _ask_zendesk, _zendesk, _warn_zendesk, is_renewed=True),
+    "webhook": Asked(
+        "Webhook",
+        "A system of your own, behind one address.",
+        _ask_webhook,
+        _webhook,
+        has_api_base=False,
+        is_renewed=True,
+    ),
 }

@@ -101,8 +101,10 @@ def reconnect(request: MemberRequest, connection: UUID) -> HttpResponse:
             "connection": account,
             "reason": words.pause_reason(account.pause_reason, is_crm=is_crm) if account.paused_at else "",
             "fields": [
-                (name, words.SECRETS.get(name) or guidance.label(account.kind, name)) for name in names
+                (name, crm_guidance.label(account.kind, name) if is_crm else _number_label(account, name))
+                for name in names
             ],
+            "offers": crm_access.offers(account.kind) if is_crm else {},
             "vendor": _vendor(account),
             "can_renew": not is_crm and registration.can_renew(account.kind),
             "has_previous": govern.has_previous(account),
@@ -166,6 +168,10 @@ def remove(request: MemberRequest, connection: UUID) -> HttpResponse:
     )
 
 
+def _number_label(account: Connection, name: str) -> words.Words:
+    return words.SECRETS.get(name) or guidance.label(account.kind, name)
+
+
 def _trouble(account: Connection, given: Mapping[str, str]) -> str:
     """Why new secrets of a CRM will not do: asked before they replace what works. A number is asked by its check."""
     if account.purpose != Purpose.CRM:
@@ -173,7 +179,7 @@ def _trouble(account: Connection, given: Mapping[str, str]) -> str:
     try:
         crm_access.refuse_others(account, given)
     except CrmError as error:
-        return crm_guidance.refused(account.kind, error.kind)
+        return crm_guidance.refused(account.kind, error.kind, error.vendor_code)
     except crm_access.AnotherAccount:
         return _("These secrets belong to another account. Connect that one by itself.")
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.utils.translation import gettext_lazy as _
@@ -24,17 +24,29 @@ class Guide:
     minutes: int
     fields: Mapping[str, Field]
     steps: tuple[Words, ...]
-    console: str
+    console: str = ""
     scopes: tuple[str, ...] = ()
     """To be ticked or pasted there, as the vendor spells them."""
     scopes_are_one_line: bool = False
     note: Words = ""
     makes: Words = ""
     """What appears in it, in a sentence."""
+    title: Words = ""
+    """Of the first page, where "Your account at …" would be wrong."""
+    lead: Words = ""
+    choices: Mapping[str, Words] = field(default_factory=dict)
+    """How choices are shown, where not as they are."""
+    refusals: Mapping[str, Words] = field(default_factory=dict)
+    """What a refusal means here: by its own code, or by its kind."""
 
 
 _SECRET_WRONG = _("This has no spaces or line breaks. Paste it once more.")
 _ID_WRONG = _("This has letters, digits, dots and hyphens only. Copy it once more.")
+
+DATA_CENTRES: Final[Mapping[str, str]] = {
+    "us": "zoho.com", "eu": "zoho.eu", "in": "zoho.in", "au": "zoho.com.au", "jp": "zoho.jp",
+    "cn": "zoho.com.cn", "ca": "zohocloud.ca", "sa": "zoho.sa",
+}  # fmt: skip
 
 GUIDES: Final[Mapping[str, Guide]] = {
     "hubspot": Guide(
@@ -164,6 +176,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
             _("Copy the code, and check before the ten minutes are over."),
         ),
         console="https://api-console.zoho.com/",
+        choices=DATA_CENTRES,
         scopes=(
             "ZohoCRM.org.READ",
             "ZohoCRM.modules.ALL",
@@ -178,11 +191,50 @@ GUIDES: Final[Mapping[str, Guide]] = {
         note=_("Making the module costs 500 of a day's API credits, once."),
         makes=_("Six fields on contacts and, where the edition has modules of one's own, one with a record for each file."),
     ),
-}  # fmt: skip
-
-DATA_CENTRES: Final[Mapping[str, str]] = {
-    "us": "zoho.com", "eu": "zoho.eu", "in": "zoho.in", "au": "zoho.com.au", "jp": "zoho.jp",
-    "cn": "zoho.com.cn", "ca": "zohocloud.ca", "sa": "zoho.sa",
+    "webhook": Guide(
+        name="Webhook",
+        about=_("Any other CRM, or a system of your own: each file is a signed message to one address, with the customer in it."),
+        needs=_("An address of your system that takes JSON by POST, and somebody who can write ten lines for it."),
+        minutes=15,
+        title=_("The address of your system"),
+        lead=_("A signed ping goes there at once, and must be answered with 2xx. The secret is sealed, and never shown again; no file goes there yet."),
+        fields={
+            "url": Field(
+                _("Address"),
+                _("All of it, with https://, as your system wants it called; at most 200 characters. Without a name and password."),
+                _("This is no address that can be called: write all of it, such as https://crm.example.com/acervo."),
+            ),
+            "secret": Field(
+                _("Signing secret"),
+                _("We made this one for you: give it to your system before you check. Or put one of your own here: whsec_ and 24 to 64 bytes in base64. It is shown on this page only."),
+                _("A signing secret begins with whsec_ and holds 24 to 64 bytes in base64."),
+            ),
+            "per_call": Field(
+                _("Files in a message"),
+                _("One is the simplest to take. With several, your system answers for each of them; earlier files go faster so."),
+                _("Choose one of these."),
+            ),
+        },
+        choices={"1": _("One"), "20": _("Up to 20"), "100": _("Up to 100")},
+        steps=(
+            _("Let your system take JSON by POST at an address of its own, and give it the signing secret from this page."),
+            _("It verifies the headers webhook-id, webhook-timestamp and webhook-signature over the raw body: the scheme Standard Webhooks, for which most languages have a library."),
+            _("It keeps each file by its media_id: a file that comes again replaces what was kept. On media.erased it deletes what it has of that id."),
+            _("It answers 2xx, also to a type that it does not know, such as ping. An id and a url in the answer become the link to its record."),
+        ),
+        note=_("For a system that only wants to hear that something happened, make a hook instead: Settings, Hooks."),
+        makes=_("Nothing: your system has no fields of ours. Each message names the facts of the file and of its customer."),
+        refusals={
+            "redirected": _("This address leads on to another one. Give the one that it leads to: nothing of a customer is sent on."),
+            "gone": _("Your system answered 410: it wants nothing more at this address."),
+            "not_there": _("Nothing takes messages at this address: your system answered 404 or 405. Look whether it is written right, takes POST, and is switched on."),
+            "no_signing_secret": _("A signing secret begins with whsec_ and holds 24 to 64 bytes in base64."),
+            CrmErrorKind.AUTH_REVOKED: _("Your system answered 401. Look whether it has this very secret, and verifies the raw body as it came."),
+            CrmErrorKind.FORBIDDEN: _("Your system answered 403: something in front of it may keep us out. Let our messages pass, then check again."),
+            CrmErrorKind.VALIDATION: _("Your system refused the ping. A message whose type it does not know is answered with 2xx, too."),
+            CrmErrorKind.UNAVAILABLE: _("Your system cannot be reached from here, or answered with an error of its own. Look at the address and at its certificate, then check again."),
+        },
+    ),
 }  # fmt: skip
 
 CONNECTING: Final[Mapping[str, Words]] = {
@@ -215,9 +267,10 @@ UNFIT: Final[Mapping[str, Words]] = {
 }
 
 
-def refused(kind: str, error: str | None) -> str:
+def refused(kind: str, error: str | None, code: str | None = None) -> str:
     """Why looking or making stopped, and what to do."""
-    said = CONNECTING.get(error or "") or OTHER_TROUBLE
+    own = GUIDES[kind].refusals if kind in GUIDES else {}
+    said = own.get(code or "") or own.get(error or "") or CONNECTING.get(error or "") or OTHER_TROUBLE
     return str(said) % {"vendor": vendor(kind)}
 
 

@@ -22,11 +22,11 @@ from acervo.crms.asked import Asked
 from acervo.crms.contract import CrmError
 from acervo.deliver import outbox
 from acervo.govern import crm_access, crm_setups
-from acervo.govern.connections import BEING_SET_UP, AlreadyConnected
+from acervo.govern.connections import BEING_SET_UP, AlreadyConnected, PrivateHost
 from acervo.govern.crm_access import Unfit
 from acervo.models import Ability, Connection, CrmSetup, Delivery, Member, Purpose, by_member
 from acervo.organise import address
-from acervo.web import crm_guidance, guidance
+from acervo.web import crm_guidance, guidance, words
 from acervo.web.guards import MemberRequest, for_members, needs
 from acervo.web.setup_forms import LONGEST_ADDRESS, LONGEST_NAME, Line, is_address
 from acervo.web.words import Words
@@ -77,7 +77,11 @@ class CrmForm:
             for one in self.asks
         }
         self.name = str(said.get("name", self.guide.name)).strip()[:LONGEST_NAME]
-        self.api_base = str(said.get("api_base", "")).strip()[:LONGEST_ADDRESS]
+        for one in self.asks:
+            if one.offer and sent is None:
+                self.values[one.name] = one.offer()
+        self.address = next((one.name for one in self.asks if one.is_address), "api_base")
+        self.api_base = str(said.get("api_base", "")).strip()[:LONGEST_ADDRESS] if self.has_api_base else ""
         chosen = str(said.get("language", language))
         self.language = chosen if chosen in dict(LANGUAGES) else language
 
@@ -90,6 +94,16 @@ class CrmForm:
         if self.api_base and not is_address(self.api_base):
             self.errors["api_base"] = guidance.API_BASE.wrong
         return not self.errors
+
+    @property
+    def has_api_base(self) -> bool:
+        """Where the address of their system itself is asked for, there is no other."""
+        return self.address == "api_base"
+
+    @property
+    def has_pasted_secrets(self) -> bool:
+        """Some are gone when the page is shown again."""
+        return any(one.is_secret and not one.offer for one in self.asks)
 
     @property
     def given(self) -> dict[str, str]:
@@ -130,18 +144,20 @@ class CrmForm:
             one.name,
             field.label,
             field.hint,
-            "" if one.is_secret else self.values[one.name],
+            "" if one.is_secret and not one.offer else self.values[one.name],
             self.errors.get(one.name, ""),
             is_secret=one.is_secret,
+            is_offered=one.offer is not None,
             is_required=one.is_required and not one.instead_of,
-            choices=[(choice, crm_guidance.DATA_CENTRES.get(choice, choice)) for choice in one.choices],
+            choices=[(choice, str(self.guide.choices.get(choice, choice))) for choice in one.choices],
             is_long=one.is_long,
         )
 
     def _error(self, one: Asked) -> Words:
         value = self.values[one.name]
         if value:
-            return "" if one.fits(value) else self.guide.fields[one.name].wrong
+            is_right = one.fits(value) and (not one.is_address or is_address(value))
+            return "" if is_right else self.guide.fields[one.name].wrong
         if one.goes_with:
             needed = bool(self.values[one.goes_with])
             said = _("This goes with %(other)s.") % {"other": self.guide.fields[one.goes_with].label}
@@ -184,11 +200,14 @@ def access(request: MemberRequest, kind: str) -> HttpResponse:
         return _access_page(request, form, status=422)
     except AlreadyConnected:
         return _already_there(request, form, known.account.account_id)
+    except PrivateHost:
+        form.errors[form.address] = guidance.TROUBLES["forbidden_host"]
+        return _access_page(request, form, status=422)
     except Refused as error:
-        form.errors["api_base"] = guidance.trouble(error.code, form.guide.name)
+        form.errors[form.address] = guidance.trouble(error.code, form.guide.name)
         return _access_page(request, form, status=422)
     except CrmError as error:
-        said = crm_guidance.refused(kind, error.kind)
+        said = crm_guidance.refused(kind, error.kind, error.vendor_code)
         return _access_page(request, form, trouble=said, code=error.vendor_code, status=422)
     if ends_on := known.account.facts.get("access_ends_on"):
         said = _("This access ends on %(day)s. Give it a new one before that day.")
@@ -231,13 +250,15 @@ def start(request: MemberRequest, connection: UUID) -> HttpResponse:
         said = _("%(name)s is connected. New files go there by themselves from now on.")
         messages.success(request, said % {"name": account.name})
         return redirect("crm_start", account.pk)
+    first = _first(request.user, account)
     context = {
         **_frame(account, "start", row),
         "days": DAYS,
         "usual_days": USUAL_DAYS,
         "is_held": account.pause_reason == BEING_SET_UP,
         "file": outbox.newest_file(account, address.found_in),
-        "first": _first(request.user, account),
+        "first": first,
+        "first_trouble": words.crm_refusal(first.refusal) if first else "",
     }
     return render(request, "crm_start.html", context)
 
@@ -274,6 +295,7 @@ def _access_page(
         "there": there,
         "label_languages": LANGUAGES,
         "our_address": settings.ACERVO_BASE_URL,
+        "is_fieldless": crm_setups.is_fieldless(form.kind),
     }
     return render(request, "crm_access.html", context, status=status)
 
@@ -285,6 +307,7 @@ def _frame(account: Connection, here: str, row: CrmSetup) -> dict[str, Any]:
         "vendor": crm_guidance.vendor(account.kind),
         "guide": crm_guidance.GUIDES.get(account.kind),
         "stops": _stops(account, here, row),
+        "is_fieldless": crm_setups.is_fieldless(account.kind),
         "is_held": account.pause_reason == BEING_SET_UP,
     }
 
@@ -321,7 +344,7 @@ def _report(account: Connection, row: CrmSetup) -> dict[str, Any]:
         "is_notes": row.report.get("model") == "activity",
         "total": max(len(created), len(done)),
         "is_ready": "schema_at" in account.options,
-        "trouble": crm_guidance.refused(account.kind, row.refusal) if row.refusal else "",
+        "trouble": crm_guidance.refused(account.kind, row.refusal, row.refusal_code) if row.refusal else "",
     }
 
 

@@ -211,7 +211,8 @@ def _page(
         "separators": SEPARATORS,
         "word_languages": LANGUAGES,
         "seen": seen,
-        "is_notes": theirs.media is None and not trouble,
+        "is_notes": theirs.media is None and theirs.contact is not None and not trouble,
+        "is_fieldless": theirs.contact is None,
         "trouble": trouble,
         "refused": mapping_words.refusal(refused) if refused else "",
         "reason": request.POST.get("reason", ""),
@@ -239,7 +240,7 @@ def _rows(place: Place, shown: Rules, theirs: Theirs, faults: Mapping[str, str])
             key=f"{place}.{one.name}",
             label=_label(one),
             chosen=OFF if rule.is_off else f"{TO}{to.name}:{to.type}" if to else "",
-            options=_options(targets, to if is_lost else None),
+            options=_options(targets, to if is_lost else None, is_fieldless=theirs.contact is None),
             can_move=one.name != "title",
             forms=_forms(one, targets),
             form=rule.form,
@@ -248,8 +249,11 @@ def _rows(place: Place, shown: Rules, theirs: Theirs, faults: Mapping[str, str])
         )
 
 
-def _options(targets: Sequence[CrmField], lost: Target | None) -> list[tuple[str, Words]]:
-    ours = [("", _("our own field")), (OFF, _("nowhere: switched off"))]
+def _options(
+    targets: Sequence[CrmField], lost: Target | None, *, is_fieldless: bool
+) -> list[tuple[str, Words]]:
+    own = _("in each message") if is_fieldless else _("our own field")
+    ours = [("", own), (OFF, _("nowhere: switched off"))]
     theirs = [(f"{TO}{field.name}:{field.type}", field.label) for field in targets]
     gone = [(f"{TO}{lost.name}:{lost.type}", lost.name)] if lost else []
     return [*ours, *theirs, *gone]
@@ -395,7 +399,7 @@ def _theirs(account: Connection) -> tuple[Theirs, Words]:
     try:
         return govern.read_fields(account), ""
     except CrmError as error:
-        return Theirs(), crm_guidance.refused(account.kind, error.kind)
+        return Theirs(), crm_guidance.refused(account.kind, error.kind, error.vendor_code)
 
 
 def _label(one: Field) -> str:

@@ -200,7 +200,7 @@ def _passes(member: Member, account: Connection) -> list[Pass]:
         Pass(
             one,
             names[one.asked_by],
-            words.crm_refusal(one.halted_by),
+            words.blind(one.halted_by),
             words.REACH.get(one.address_code or "", ""),
         )
         for one in runs

@@ -39,6 +39,8 @@ class Line:
     """A secret that is here already: it need not be typed again, and is not shown."""
     choices: Sequence[tuple[str, str]] = ()
     is_long: bool = False
+    is_offered: bool = False
+    """A secret that we made up: shown, to be taken to the other side."""
 
 
 class AccessForm:

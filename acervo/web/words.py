@@ -812,6 +812,13 @@ def crm_refusal(code: str | None) -> Words:
     return (CRM_REFUSALS.get(code) or DRIFT.get(code) or refusal(code)) if code else ""
 
 
+def blind(code: str | None) -> Words:
+    """Why a pass over a CRM did not look, or not to its end."""
+    if code == CrmErrorKind.UNSUPPORTED:
+        return _("This system does not say what it holds, so it is taken at its word: nothing was compared.")
+    return crm_refusal(code)
+
+
 def untie_refusal(code: str) -> Words:
     """Why a CRM does not let go of a file on a deal or a ticket."""
     if code == CrmErrorKind.UNSUPPORTED:

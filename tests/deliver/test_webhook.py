@@ -147,7 +147,9 @@ def test_a_file_whose_answer_was_lost_is_one_and_is_erased_even_before_it_is_tol
     assert RecordLink.objects.get().record_id == kept.id
 
 
-@pytest.mark.parametrize(("status", "reason"), [(401, "auth_revoked"), (403, "forbidden"), (410, "forbidden")])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "auth_revoked"), (403, "forbidden"), (410, "forbidden")]
+)
 def test_a_receiver_that_wants_no_more_is_left_alone_until_somebody_acts(
     receiver, webhook, prepared, run, status, reason
 ):

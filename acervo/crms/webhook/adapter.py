@@ -47,6 +47,7 @@ class Webhook(OneByOne):
     asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
     access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("secret",)
+    is_fieldless: ClassVar[bool] = True
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
