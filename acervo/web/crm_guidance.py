@@ -223,7 +223,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
             _("It answers 2xx, also to a type that it does not know, such as ping. An id and a url in the answer become the link to its record."),
         ),
         note=_("For a system that only wants to hear that something happened, make a hook instead: Settings, Hooks."),
-        makes=_("Nothing: your system has no fields of ours. Each message names the facts of the file and of its customer."),
+        makes=_("Your system needs no fields of ours: each message names the facts of the file and of its customer."),
         refusals={
             "redirected": _("This address leads on to another one. Give the one that it leads to: nothing of a customer is sent on."),
             "gone": _("Your system answered 410: it wants nothing more at this address."),
@@ -268,7 +268,7 @@ UNFIT: Final[Mapping[str, Words]] = {
 
 
 def refused(kind: str, error: str | None, code: str | None = None) -> str:
-    """Why looking or making stopped, and what to do."""
+    """Why looking or making stopped, and what to do; what the CRM itself says (`code`) counts first."""
     own = GUIDES[kind].refusals if kind in GUIDES else {}
     said = own.get(code or "") or own.get(error or "") or CONNECTING.get(error or "") or OTHER_TROUBLE
     return str(said) % {"vendor": vendor(kind)}

@@ -208,7 +208,9 @@ def access(request: MemberRequest, kind: str) -> HttpResponse:
         return _access_page(request, form, status=422)
     except CrmError as error:
         said = crm_guidance.refused(kind, error.kind, error.vendor_code)
-        return _access_page(request, form, trouble=said, code=error.vendor_code, status=422)
+        is_said = error.vendor_code in form.guide.refusals
+        code = None if is_said else error.vendor_code
+        return _access_page(request, form, trouble=said, code=code, status=422)
     if ends_on := known.account.facts.get("access_ends_on"):
         said = _("This access ends on %(day)s. Give it a new one before that day.")
         messages.info(request, said % {"day": ends_on})
