@@ -22,6 +22,7 @@ from typing import Any, LiteralString
 
 import psutil
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from acervo.base.postgres import EmbeddedPostgres
@@ -114,6 +115,26 @@ class House:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             answer = connection.execute(query, arguments)
             return answer.fetchall() if answer.description else []
+
+    def files(self) -> list[dict[str, Any]]:
+        """As `acervo media list` prints them, newest first; a process for every look would cost a core."""
+        from acervo.management.commands.media import facts
+        from acervo.models import Connection, MediaFile
+
+        accounts = {one.pk: one for one in self._all(Connection)}
+        files = self._all(MediaFile)
+        for one in files:
+            one.connection = accounts[one.connection_id]
+        return [facts(one) for one in sorted(files, key=lambda one: (one.received_at, one.pk), reverse=True)]
+
+    def _all(self, model: Any) -> list[Any]:
+        columns = {one.column: one.attname for one in model._meta.concrete_fields}
+        query = sql.SQL("SELECT {} FROM {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model._meta.db_table)
+        )
+        with psycopg.connect(self.conninfo) as connection:
+            rows = connection.execute(query).fetchall()
+        return [model.from_db(None, list(columns.values()), row) for row in rows]
 
     def processes(self, name: str) -> list[psutil.Process]:
         """web, capture, preparation, background or postgres: the process, and of PostgreSQL all of them."""
