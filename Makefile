@@ -9,6 +9,10 @@ READY := $(VENV)/.ready
 # `tests/processes.py` says who gets what.
 EVERYTHING := -n auto --maxprocesses 4 --dist loadscope
 
+# Containers often forbid Python to keep what it compiled. Here hundreds of processes start, each of which would compile
+# thirteen hundred modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What checks and a developer's server write of their own (keys, a database) stays inside this folder.
 HERE := $(CURDIR)/.dev
 

@@ -12,8 +12,11 @@ from django.utils.translation import gettext as _
 
 from acervo.prepare import isolation
 
+OURS = "acervo"
+"""The tag of our own checks."""
 
-@register()
+
+@register(OURS)
 def deployment_is_sound(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """What can be judged from settings alone; `acervo doctor` tries the real parts."""
     found: list[CheckMessage] = []

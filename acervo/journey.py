@@ -34,9 +34,11 @@ from django.db.models import QuerySet
 from procrastinate import App, Blueprint, JobContext
 from procrastinate.contrib.django import app as queue
 from procrastinate.contrib.django.django_connector import DjangoConnector
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import Job
+from procrastinate.exceptions import AlreadyEnqueued, TaskNotFound
+from procrastinate.jobs import Job, JobDeferrer
+from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.tasks import configure_task
 
 from acervo.answer import asking, not_taken, sending, statuses
 from acervo.answer.asking import Wish
@@ -146,9 +148,9 @@ def _heard(heard: Heard) -> dict[UUID, list[Deed]]:
 
 
 def _announced(drained: Drained) -> None:
+    start_withdrawals(drained.withdrawn)
     if drained.new_files:
         start_capture()
-    start_withdrawals(drained.withdrawn)
 
 
 @steps.task(
@@ -197,13 +199,14 @@ async def prepare(context: JobContext, media: str) -> None:
 
 def _prepared(media: UUID) -> None:
     _tell_ready(media)
-    if outbox.promise([media], chosen_by=address.found_in):
-        start_deliveries()
+    is_promised = outbox.promise([media], chosen_by=address.found_in)
     start_transcripts(transcripts.ask_automatically([media]))
     if again.worth_another_look([media]):
         _enqueue_once("fetch_again", "prepare", media=str(media))
     else:
         start_forgetting(forgotten.ask([media]))
+    if is_promised:
+        start_deliveries()
 
 
 def _tell_ready(media: UUID) -> None:
@@ -476,25 +479,27 @@ def start_import(run: ChatImport) -> None:
 
 
 def _enqueue(task: str, name: str, arguments: Sequence[dict[str, Any]]) -> None:
-    _transactional().configure_task(f"acervo:{task}", queue=name, allow_unknown=False).batch_defer(*arguments)
+    _deferrer(task, queue=name).batch_defer(*arguments)
 
 
 def _enqueue_once(task: str, name: str, *, priority: int = 0, **arguments: Any) -> None:
+    """The last thing in a transaction: until it ends, whoever wants the same job waits for it."""
     lock = ":".join([task, *map(str, arguments.values())])
-    deferrer = _transactional().configure_task(
-        f"acervo:{task}", queue=name, queueing_lock=lock, priority=priority, allow_unknown=False
-    )
     try:
         with transaction.atomic():  # a savepoint: the refusal must not spoil the caller's transaction
-            deferrer.defer(**arguments)
+            _deferrer(task, queue=name, queueing_lock=lock, priority=priority).defer(**arguments)
     except AlreadyEnqueued:
         pass
 
 
-def _transactional() -> App:
-    """The queue on Django's own connection: a job exists exactly when the fact it follows from does. Inside a worker
-    the shared app rides on another connection, so this is said each time."""
-    return queue.with_connector(DjangoConnector())
+def _deferrer(task: str, **options: Any) -> JobDeferrer:
+    """The queue on Django's own connection: a job exists exactly when the fact it follows from does. Not by the task
+    itself, nor through an app of another connector: both ride on the connection of whoever runs the worker, where the
+    job is seen before the fact, and stays when the fact is taken back."""
+    name = f"acervo:{task}"
+    if name not in queue.tasks:
+        raise TaskNotFound(name)
+    return configure_task(name=name, job_manager=JobManager(DjangoConnector()), **options)
 
 
 def register(app: App) -> None:

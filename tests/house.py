@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -18,10 +19,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, LiteralString
 
 import psutil
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from acervo.base.postgres import EmbeddedPostgres
@@ -41,6 +44,8 @@ class House:
     environment: dict[str, str]
     log: Path
     serving: subprocess.Popen[bytes] | None = None
+    commands: subprocess.Popen[str] | None = None
+    """Carries out `acervo` commands."""
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     """Whatever becomes of the test, the house ends with it."""
 
@@ -48,14 +53,29 @@ class House:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def acervo(self, *arguments: str, **options: Any) -> str:
+    def acervo(self, *arguments: str, input: str = "") -> str:
         """Run a command to its end; what it printed."""
-        command = [sys.executable, "-m", "acervo.management.main", *arguments]
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S, **options
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
-        return done.stdout
+        if self.commands is None:
+            command = [sys.executable, "-m", "tests.commands"]
+            with self.log.open("ab") as log:
+                self.commands = subprocess.Popen(
+                    command,
+                    env=self.environment,
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    stderr=log,
+                    text=True,
+                    process_group=0,
+                )
+        assert self.commands.stdin
+        assert self.commands.stdout
+        self.commands.stdin.write(json.dumps({"arguments": arguments, "input": input}) + "\n")
+        self.commands.stdin.flush()
+        ready, _, _ = select.select([self.commands.stdout], [], [], PATIENCE_S)
+        assert ready, f"{arguments}: no end within {PATIENCE_S:.0f} s"
+        done = json.loads(self.commands.stdout.readline())
+        assert done["code"] == 0, f"{arguments}: {done}"
+        return str(done["out"])
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.acervo(*arguments, "--json"))
@@ -115,6 +135,26 @@ class House:
             answer = connection.execute(query, arguments)
             return answer.fetchall() if answer.description else []
 
+    def files(self) -> list[dict[str, Any]]:
+        """As `acervo media list` prints them, newest first; a process for every look would cost a core."""
+        from acervo.management.commands.media import facts
+        from acervo.models import Connection, MediaFile
+
+        accounts = {one.pk: one for one in self._all(Connection)}
+        files = self._all(MediaFile)
+        for one in files:
+            one.connection = accounts[one.connection_id]
+        return [facts(one) for one in sorted(files, key=lambda one: (one.received_at, one.pk), reverse=True)]
+
+    def _all(self, model: Any) -> list[Any]:
+        columns = {one.column: one.attname for one in model._meta.concrete_fields}
+        query = sql.SQL("SELECT {} FROM {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model._meta.db_table)
+        )
+        with psycopg.connect(self.conninfo) as connection:
+            rows = connection.execute(query).fetchall()
+        return [model.from_db(None, list(columns.values()), row) for row in rows]
+
     def processes(self, name: str) -> list[psutil.Process]:
         """web, capture, preparation, background or postgres: the process, and of PostgreSQL all of them."""
         if name == "postgres":
@@ -146,6 +186,9 @@ class House:
                 process.kill()
 
     def stop(self) -> None:
+        if self.commands:
+            self.commands.communicate(timeout=60)
+            self.commands = None
         if self.serving and self.serving.poll() is None:
             self.serving.send_signal(signal.SIGTERM)
             self.serving.wait(60)
@@ -229,6 +272,7 @@ def _furnished() -> Path:
     try:
         model.acervo("migrate")
     finally:
+        model.stop()
         EmbeddedPostgres(data).stop()
     return data
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -25,8 +24,7 @@ async def send(webhook_url: str, meta: str) -> None:
 
 
 def states(home: House) -> dict[str, str]:
-    rows: list[dict[str, Any]] = home.json("media", "list")
-    return {row["kind"]: row["state"] for row in rows}
+    return {row["kind"]: row["state"] for row in home.files()}
 
 
 @pytest.mark.slow
@@ -39,10 +37,10 @@ def test_eicar_goes_into_quarantine_and_its_neighbour_plays_once_the_scanner_is_
         home.serve()
         asyncio.run(send(home.connect(meta), meta))
         held = {"document": "scanning", "voice": "scanning"}
-        wait_for(lambda: states(home) == held, "held while the scanner is away", every_s=2)
+        wait_for(lambda: states(home) == held, "held while the scanner is away")
         scanner.start()
         decided = {"document": "quarantined", "voice": "ready"}
-        wait_for(lambda: states(home) == decided, "decided once the scanner is there", every_s=2)
+        wait_for(lambda: states(home) == decided, "decided once the scanner is there")
         said = home.json("doctor")
         assert {row["part"]: row["is_well"] for row in said}["scanner"]
         assert SIGNATURE not in home.log.read_text()  # what is found is on the row and in the audit

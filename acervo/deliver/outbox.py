@@ -311,13 +311,14 @@ def is_open(connection: Connection, at: datetime) -> bool:
 
 
 def due_connections() -> list[UUID]:
-    """CRM connections that something is due for, or a backfill runs for, and that may be written to now."""
+    """CRM connections that something is due for, or a backfill runs for, and that may be written to now; always in the
+    same order, so that two who start their jobs never wait for each other."""
     now = clock.now()
     live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
     filled = set(Backfill.objects.running().values_list("connection", flat=True))
     return [
         pk
-        for pk in live.values_list("pk", flat=True)
+        for pk in live.order_by("pk").values_list("pk", flat=True)
         if pk in filled or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
     ]
 

@@ -85,8 +85,7 @@ class Archive:
             return thread.submit(asyncio.run, play()).result()
 
     def rows(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.home.json("media", "list", "--limit", "1000")
-        return found
+        return self.home.files()
 
 
 @contextmanager
@@ -110,7 +109,7 @@ def stocked(**settings: str) -> Iterator[Archive]:
     with running(**settings) as archive:
         two_contacts_with_one_number(archive.hubspot, LIA)
         media_ids = archive.on_stage(_send_stock)
-        wait_for(lambda: _is_settled(archive.rows()), "settled", every_s=2)  # each look is a process
+        wait_for(lambda: _is_settled(archive.rows()), "settled")
         for row in archive.rows():
             name = media_ids.get(row["provider_id"]) or (
                 "lost" if row["refusal"] == "lost_at_provider" else None

@@ -135,7 +135,7 @@ class Gallery:
 def filled() -> Iterator[Gallery]:
     with canary() as bird, running() as archive:
         media_ids = archive.on_stage(lambda stage: _send(stage, bird.url))
-        wait_for(lambda: _are_ready(archive, len(media_ids)), "ready", every_s=4)  # each look is a process
+        wait_for(lambda: _are_ready(archive, len(media_ids)), "ready")
         slugs = {media_ids[row["provider_id"]]: row["id"] for row in archive.rows()}
         yield Gallery(archive, bird, slugs)
 

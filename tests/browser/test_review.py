@@ -28,7 +28,7 @@ def arrived(archive: Archive, customer: Customer, sample: str) -> str:
         rows = [row for row in archive.rows() if row["provider_id"] == media_id and row["state"] == "ready"]
         return str(rows[0]["id"]) if rows else ""
 
-    wait_for(slug, "prepared", every_s=2)
+    wait_for(slug, "prepared")
     return f"{archive.url}/m/{slug()}"
 
 

@@ -63,7 +63,6 @@ def send_voice(archive: Archive) -> str:
             None,
         ),
         "ready",
-        every_s=2,
     )
     return f"{archive.url}/m/{row['id']}"
 

@@ -37,7 +37,7 @@ class Command(AcervoCommand):
         found = MediaFile.objects.select_related("connection").order_by("-received_at", "-id")
         if options["workspace"]:
             found = found.filter(workspace__name=options["workspace"])
-        rows = [_facts(media) for media in found[: options["limit"]]]
+        rows = [facts(media) for media in found[: options["limit"]]]
         lines = [
             f"{row['id']}  {row['kind']:<8}  {row['state']:<9}  {row['size_bytes'] or '-'}" for row in rows
         ]
@@ -69,7 +69,7 @@ def _find(slug: str) -> MediaFile:
         raise CommandError(_("There is no file %s.") % slug) from error
 
 
-def _facts(media: MediaFile) -> dict[str, Any]:
+def facts(media: MediaFile) -> dict[str, Any]:
     """No caption, name or number: lists end up in tickets and logs."""
     return {
         "id": media.slug,
