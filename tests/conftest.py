@@ -27,19 +27,17 @@ from acervo.models import (
     Workspace,
 )
 from acervo.providers import PROVIDERS
+from tests import emptying
 
 PASSWORD = "correct horse battery"
 _HASHED = None
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Transactional tests empty every table after themselves, which the audit trail refuses for good reason
-    (`tests/models/test_audit.py` switches the refusal on again and proves it)."""
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     from django.db import connection
 
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE acervo_auditentry DISABLE TRIGGER audit_is_never_emptied")
+    emptying.instead_of_flushing()
     opened: list[Any] = []
 
     def remember(connection: Any, **_: Any) -> None:
@@ -206,23 +204,6 @@ def keep(media: MediaFile, body: bytes, **prepared: Any) -> MediaFile:
     )
     media.refresh_from_db()
     return media
-
-
-@pytest.fixture(autouse=True)
-def empty_queue(request: pytest.FixtureRequest) -> None:
-    """Procrastinate's tables are unmanaged: the flush of a transactional test does not empty them."""
-    if "transactional_db" not in request.fixturenames and not _is_transactional(request):
-        return
-    request.getfixturevalue("transactional_db")
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
-
-
-def _is_transactional(request: pytest.FixtureRequest) -> bool:
-    marker = request.node.get_closest_marker("django_db")
-    return bool(marker and marker.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)
