@@ -34,6 +34,16 @@ _HASHED = None
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Our own PostgreSQL holds all tables already (`tests/model.py`): the database of the tests is a copy."""
+    from django.conf import settings
+    from django.db import connection
+
+    if settings.EMBEDDED is not None:
+        connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     from django.db import connection
 

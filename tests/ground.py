@@ -39,7 +39,10 @@ HANDS_OUT = "--dist" in sys.argv and "PYTEST_XDIST_WORKER" not in os.environ
 
 if "DATABASE_URL" not in os.environ and not HANDS_OUT:
     from acervo.base.postgres import EmbeddedPostgres
+    from tests import model
 
+    model.copy_to(DATA_DIR)
+    DATA_DIR.chmod(0o755)
     _postgres = EmbeddedPostgres(DATA_DIR)
     _postgres.ensure_running()
 

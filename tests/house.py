@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import select
@@ -17,7 +16,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any, LiteralString
@@ -28,6 +26,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from acervo.base.postgres import EmbeddedPostgres
+from tests import model
 from tests.accounts import ACCOUNTS, Account
 
 PARTS = ("web", "capture", "preparation", "background", "postgres")
@@ -233,8 +232,7 @@ def house(*, is_new: bool = False, **settings: str) -> Iterator[House]:
     made = _plot(**settings)
     try:
         if not is_new:
-            # With owners and modes: PostgreSQL refuses a folder that others may read.
-            subprocess.run(["cp", "-a", _furnished(), made.environment["ACERVO_DATA_DIR"]], check=True)
+            model.copy_to(Path(made.environment["ACERVO_DATA_DIR"]))
         yield made
     except BaseException:
         print(made.log.read_text()[-8000:] if made.log.exists() else "no log")
@@ -261,20 +259,6 @@ def _plot(**settings: str) -> House:
         **settings,
     }
     return House(folder, port, environment, folder / "log")
-
-
-@cache
-def _furnished() -> Path:
-    """A data folder with keys and an empty database: a cluster and all migrations cost every house seconds."""
-    model = _plot()
-    atexit.register(shutil.rmtree, model.folder, ignore_errors=True)
-    data = Path(model.environment["ACERVO_DATA_DIR"])
-    try:
-        model.acervo("migrate")
-    finally:
-        model.stop()
-        EmbeddedPostgres(data).stop()
-    return data
 
 
 def wait_for(
