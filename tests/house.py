@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,8 @@ class House:
     log: Path
     serving: subprocess.Popen[bytes] | None = None
     commands: subprocess.Popen[str] | None = None
-    """Carries out `acervo` commands."""
+    """Carries out `acervo` commands, one at a time."""
+    asking: threading.Lock = field(default_factory=threading.Lock)
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     """Whatever becomes of the test, the house ends with it."""
 
@@ -54,6 +56,12 @@ class House:
 
     def acervo(self, *arguments: str, input: str = "") -> str:
         """Run a command to its end; what it printed."""
+        with self.asking:
+            done = self._carried_out(arguments, input)
+        assert done["code"] == 0, f"{arguments}: {done}"
+        return str(done["out"])
+
+    def _carried_out(self, arguments: Sequence[str], given: str) -> dict[str, Any]:
         if self.commands is None:
             command = [sys.executable, "-m", "tests.commands"]
             with self.log.open("ab") as log:
@@ -68,13 +76,12 @@ class House:
                 )
         assert self.commands.stdin
         assert self.commands.stdout
-        self.commands.stdin.write(json.dumps({"arguments": arguments, "input": input}) + "\n")
+        self.commands.stdin.write(json.dumps({"arguments": arguments, "input": given}) + "\n")
         self.commands.stdin.flush()
         ready, _, _ = select.select([self.commands.stdout], [], [], PATIENCE_S)
         assert ready, f"{arguments}: no end within {PATIENCE_S:.0f} s"
-        done = json.loads(self.commands.stdout.readline())
-        assert done["code"] == 0, f"{arguments}: {done}"
-        return str(done["out"])
+        done: dict[str, Any] = json.loads(self.commands.stdout.readline())
+        return done
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.acervo(*arguments, "--json"))

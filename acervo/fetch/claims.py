@@ -29,8 +29,7 @@ LAST_CALL = timedelta(minutes=5)
 """Before the deadline one more try is always made."""
 
 CLAIM = """
-UPDATE acervo_mediafile f SET claimed_until = now() + %s * interval '1 second'
-FROM (
+WITH due AS MATERIALIZED (
     SELECT m.id FROM acervo_mediafile m
     WHERE m.stored_at IS NULL AND m.gone_at IS NULL AND m.due_at <= now() AND m.provider_id <> ''
       AND m.connection_id <> ALL(%s)
@@ -39,13 +38,15 @@ FROM (
           SELECT id FROM acervo_connection WHERE paused_at IS NULL AND removed_at IS NULL
           AND (breaker_open_until IS NULL OR breaker_open_until <= now()))
     ORDER BY m.fetch_before, m.id LIMIT %s FOR UPDATE SKIP LOCKED
-) due
-WHERE f.id = due.id
+)
+UPDATE acervo_mediafile f SET claimed_until = now() + %s * interval '1 second'
+FROM due WHERE f.id = due.id
 RETURNING f.id, f.workspace_id, f.connection_id, f.person_id, f.kind, f.provider_id, f.announced_mime,
     f.announced_sha256, f.announced_bytes, f.url, f.url_expires_at, f.fetch_before, f.attempts, f.corrupt_attempts,
     (SELECT sealing FROM acervo_workspace w WHERE w.id = f.workspace_id), f.limit_lifted_at IS NOT NULL,
     (SELECT max_bytes FROM acervo_sizelimit s WHERE s.workspace_id = f.workspace_id AND s.kind = f.kind)
 """
+"""Materialized, lest a plan look for what is due once for every row: each time it would take others."""
 RENEW = """
 UPDATE acervo_mediafile SET claimed_until = now() + %s * interval '1 second'
 WHERE id = ANY(%s) AND stored_at IS NULL AND gone_at IS NULL
@@ -117,7 +118,7 @@ def claim(limit: int, *, but_not_of: Sequence[UUID] = ()) -> list[Claim]:
     """Take up to `limit` due files, earliest deadline first, except those of some connections. A file without an id
     (a placeholder of a history whose media may still come) cannot be asked for."""
     with database.cursor() as cursor:
-        cursor.execute(CLAIM, [LEASE_S, list(but_not_of), limit])
+        cursor.execute(CLAIM, [list(but_not_of), limit, LEASE_S])
         return [_claim(row) for row in cursor.fetchall()]
 
 

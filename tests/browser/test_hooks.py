@@ -12,7 +12,8 @@ from aiohttp import web
 from playwright.sync_api import Page, expect
 from standardwebhooks import Webhook
 
-from tests.browser.archive import STOCK, Archive
+from sandbox.people import NILO
+from tests.browser.archive import STOCK, Archive, Sent
 from tests.browser.conftest import Complaints
 from tests.browser.test_accessibility import violations
 from tests.served import served
@@ -76,11 +77,11 @@ def test_a_hook_is_added_tried_broken_and_mended(
     for body, headers in receiver.taken:
         assert Webhook(secret).verify(body, headers)["is_sample"]
 
-    archive.send(STOCK["sticker"])
+    archive.send(Sent(NILO, STOCK["sticker"].sample))
     expect(log.locator(".link-row")).to_have_count(2)
     expect(entry).to_contain_text("Told")
     assert receiver.told[-1]["data"]["media"]["kind"] == "sticker"
-    assert receiver.told[-1]["data"]["person"]["name"] == STOCK["sticker"].who.name
+    assert receiver.told[-1]["data"]["person"]["name"] == NILO.name
 
     receiver.status = 500
     page.get_by_role("button", name="Send a sample").click()
