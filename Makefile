@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# The whole suite runs on as many processes as there are cores, each with a database of its own; a part of it on one.
-# `tests/processes.py` says who gets what.
-EVERYTHING := -n auto --maxprocesses 4 --dist loadscope
+# The whole suite runs on one process more than there are cores, since some of its tests wait for others; each has a
+# database of its own. A part of it runs on one. `tests/processes.py` says who gets what.
+EVERYTHING := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist loadscope
 
 # Containers often forbid Python to keep what it compiled. Here hundreds of processes start, each of which would compile
 # thirteen hundred modules again.

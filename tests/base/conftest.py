@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -85,7 +85,8 @@ def end(postgres):
         return
     place = postgres._place()
     for pid in pids_of(postgres):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it goes with its postmaster
+            os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not pids_of(postgres))
     if not place.socket_folder().is_relative_to(place.base):
         shutil.rmtree(place.socket_folder())
@@ -106,7 +107,8 @@ def postmaster_of(postgres):
 def crash(postgres):
     """Kill the whole server as a power cut would, and wait until nothing of it lives."""
     for pid in pids_of(postgres):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it goes with its postmaster
+            os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not pids_of(postgres))
 
 

@@ -21,7 +21,7 @@ def test_somebody_answers_a_file_that_did_not_come(
 ) -> None:
     page = stranger
     sign_in(page, archive, SECOND_EMAIL)
-    page.locator("[popovertarget=more]:visible").click()
+    page.locator("[popovertarget=more]:visible").first.click()
     page.locator("#more button[name=language][value='pt-br']").click()
     expect(page.locator("html")).to_have_attribute("lang", "pt-br")
     page.goto(archive.page_of("gone"))

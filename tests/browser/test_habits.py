@@ -26,7 +26,7 @@ def second(stranger: Page, archive: Archive) -> Page:
 
 def test_the_language_switch_changes_the_words_and_what_the_page_says_it_speaks(second: Page) -> None:
     for code, (library, contacts) in LANGUAGES.items():
-        second.locator("[popovertarget=more]:visible").click()
+        second.locator("[popovertarget=more][aria-label]").click()
         second.locator(f"#more button[name=language][value='{code}']").click()
         expect(second.locator("html")).to_have_attribute("lang", code)
         rail = second.get_by_role("navigation").first
@@ -44,7 +44,7 @@ def test_the_sign_in_page_speaks_the_chosen_language_too(stranger: Page, archive
 def test_the_theme_switch_is_printed_by_the_server_and_changes_the_page(second: Page) -> None:
     papers = {}
     for theme in ("dark", "light"):
-        second.locator("[popovertarget=more]:visible").click()
+        second.locator("[popovertarget=more][aria-label]").click()
         second.locator(f"#more button[name=theme][value={theme}]").click()
         expect(second.locator("html")).to_have_attribute("data-theme", theme)
         papers[theme] = second.evaluate("getComputedStyle(document.documentElement).backgroundColor")
