@@ -463,11 +463,6 @@ def start_check(connection: UUID, by: str) -> None:
     _enqueue_once("check", "tick", priority=WAITED_FOR, connection=str(connection), by=by)
 
 
-def start_making_fields(connection: UUID) -> None:
-    """A worker will make our fields in this CRM, at once."""
-    _enqueue_once("make_fields", "deliver", priority=WAITED_FOR, connection=str(connection))
-
-
 def start_probe(connection: UUID, by: str) -> None:
     """A worker will try the way in of this number, at once."""
     _enqueue_once("probe", "tick", priority=WAITED_FOR, connection=str(connection), by=by)
@@ -637,6 +632,13 @@ def resume_backfill(run: Backfill, by: str) -> None:
     with transaction.atomic():
         backfilling.resume(run, by)
         start_deliveries()
+
+
+def make_fields_there(connection: Connection, by: str) -> None:
+    """Our fields may be made in this CRM, as they were shown: a worker begins at once."""
+    with transaction.atomic():
+        crm_setups.ask(connection, by)
+        _enqueue_once("make_fields", "deliver", priority=WAITED_FOR, connection=str(connection.pk))
 
 
 async def look_at_candidates(connection: UUID, person: UUID, besides: str = "") -> candidates.Look:

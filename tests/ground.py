@@ -17,7 +17,7 @@ from pathlib import Path
 import hypothesis
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="acervo-tests-"))
-DATA_DIR.chmod(0o755)
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
 for name in [name for name in os.environ if name.startswith("ACERVO_")]:
     del os.environ[name]
@@ -50,7 +50,6 @@ if "DATABASE_URL" not in os.environ and not HANDS_OUT:
     def _end() -> None:
         logging.disable()  # pytest has closed the stream by now
         _postgres.stop("immediate")
-        shutil.rmtree(DATA_DIR, ignore_errors=True)
 
 
 try:

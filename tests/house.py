@@ -254,10 +254,7 @@ def _plot(**settings: str) -> House:
     folder = Path(tempfile.mkdtemp(prefix="acervo-house-"))
     folder.chmod(0o755)
     port = free_port()
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ACERVO_", "DATABASE_URL"))
-    }
-    environment = kept | {
+    environment = model.clean_environment() | {
         "ACERVO_DATA_DIR": str(folder / "data"),
         "ACERVO_BASE_URL": f"http://127.0.0.1:{port}",
         "ACERVO_ALLOW_PRIVATE_HOSTS": "127.0.0.1",
@@ -271,7 +268,7 @@ def _plot(**settings: str) -> House:
 def wait_for(
     condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, *, every_s: float = 0.25
 ) -> Any:
-    """What the condition gives once it gives something true. Ask seldom what costs a process each time."""
+    """What the condition gives once it gives something true."""
     deadline = time.monotonic() + patience_s
     while True:
         if found := condition():

@@ -21,6 +21,12 @@ KEPT_S: Final = 86_400
 PREFIX: Final = f"acervo-model-{os.getuid()}-"
 
 
+def clean_environment() -> dict[str, str]:
+    """Of this process, without settings of ours."""
+    ours = ("ACERVO_", "DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 def copy_to(folder: Path) -> None:
     """With owners and modes: PostgreSQL refuses a folder that others may read."""
     subprocess.run(["cp", "-a", f"{_made()}/.", folder], check=True)
@@ -43,12 +49,11 @@ def _make(folder: Path) -> None:
     room = Path(tempfile.mkdtemp(prefix="acervo-half-"))
     room.chmod(0o755)
     data = room / "data"
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ACERVO_", "DATABASE_URL"))
-    }
     try:
         command = [sys.executable, "-m", "acervo.management.main", "migrate"]
-        subprocess.run(command, env=kept | {"ACERVO_DATA_DIR": str(data)}, check=True, capture_output=True)
+        subprocess.run(
+            command, env=clean_environment() | {"ACERVO_DATA_DIR": str(data)}, check=True, capture_output=True
+        )
     finally:
         EmbeddedPostgres(data).stop()
     data.rename(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -127,6 +127,18 @@ class Placed:
     ours: str | None
     """Our name, if we made this field."""
 
+    @property
+    def as_json(self) -> str | int | bool | None:
+        """A number, yes or no, a text; nothing empties. What a vendor writes in ways of its own is its adapter's."""
+        if not self.text:
+            return None
+        match self.type:
+            case "number":
+                return int(self.text)
+            case "yes_no":
+                return self.text == "1"
+        return self.text
+
 
 def written(item: MediaLink, *, max_text: int = 30_000) -> dict[str, str]:
     """What the CRM shall hold for this file, by our field names, in one form for all CRMs: numbers without
@@ -184,6 +196,15 @@ def drifted(item: MediaLink, state: RecordState, *, max_text: int = 30_000) -> t
     return tuple(
         name for name, value in state.values.items() if name in expected and (value or "") != expected[name]
     )
+
+
+def with_roll_ups(
+    columns: Iterable[str], own: Mapping[str, str], drafts: Iterable[ContactDraft]
+) -> tuple[str, ...]:
+    """What is read of customers' records to complete them: with the fields of their own that our roll-ups go to.
+    `own`: the ones we made."""
+    theirs = (name for one in drafts for name in one.field_map.names("contact", own).values())
+    return tuple(dict.fromkeys((*columns, *theirs)))
 
 
 def stored_type(place: Place, name: str, field_map: FieldMap = PLAIN) -> TargetType:

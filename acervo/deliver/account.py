@@ -19,8 +19,6 @@ from acervo.models import AuditEntry, Connection, Deed
 log = logging.getLogger(__name__)
 
 PAUSED_S: Final = 3600.0
-TIMEOUT_S = 30.0
-"""One question of a set-up."""
 
 OpenConnector = Callable[[Connection, httpx.AsyncClient], Connector]
 

@@ -93,7 +93,7 @@ def connect(
     try:
         with transaction.atomic():
             row.save(force_insert=True)
-            _record(row, "connection.made", by, kind)
+            record(row, "connection.made", by, kind)
     except IntegrityError as error:
         if "account_is_connected_once_in_its_workspace" in str(error):
             raise AlreadyConnected() from error
@@ -112,7 +112,7 @@ def reconnect(connection: Connection, secrets: Mapping[str, str], by: str) -> No
             connection.resume()
         _hope_again(connection)
         _make_due(connection)
-        _record(connection, "connection.reconnected", by, ",".join(sorted(given)))
+        record(connection, "connection.reconnected", by, ",".join(sorted(given)))
 
 
 def has_previous(connection: Connection) -> bool:
@@ -132,7 +132,7 @@ def end_previous(connection: Connection, by: str) -> None:
     connection.previous_until = None
     with transaction.atomic():
         connection.save(update_fields=["sealed_secrets", "previous_until"])
-        _record(connection, "connection.previous_ended", by, "")
+        record(connection, "connection.previous_ended", by, "")
 
 
 def erase_ended() -> None:
@@ -155,7 +155,7 @@ def correct(
     try:
         with transaction.atomic():
             connection.save(update_fields=changed)
-            _record(connection, "connection.changed", by, ",".join(changed))
+            record(connection, "connection.changed", by, ",".join(changed))
     except IntegrityError as error:
         if "account_is_connected_once_in_its_workspace" in str(error):
             raise AlreadyConnected() from error
@@ -184,7 +184,7 @@ def replace_own(connection: Connection, by: str) -> None:
     _replace_secrets(connection, made)
     with transaction.atomic():
         connection.save(update_fields=["sealed_secrets", "previous_until"])
-        _record(connection, "connection.own_secrets_renewed", by, ",".join(sorted(made)))
+        record(connection, "connection.own_secrets_renewed", by, ",".join(sorted(made)))
 
 
 def put_own_back(connection: Connection) -> None:
@@ -205,7 +205,7 @@ def pause(connection: Connection, by: str, reason: str = "by_hand") -> None:
     """Nothing is fetched or delivered; webhooks are still journalled, so nothing acknowledged is lost."""
     with transaction.atomic():
         connection.pause(by=by, reason=reason, at=clock.now())
-        _record(connection, "connection.paused", by, reason)
+        record(connection, "connection.paused", by, reason)
 
 
 def resume(connection: Connection, by: str) -> None:
@@ -213,7 +213,7 @@ def resume(connection: Connection, by: str) -> None:
     with transaction.atomic():
         connection.resume()
         _make_due(connection)
-        _record(connection, "connection.resumed", by, "")
+        record(connection, "connection.resumed", by, "")
 
 
 def remove(connection: Connection, by: str) -> None:
@@ -283,7 +283,7 @@ def change_forgets(connection: Connection, wanted: str, by: str) -> bool:
             return False
         row.options = connection.options = {**row.options, forgotten.OPTION: FORGETS[wanted]}
         row.save(update_fields=["options"])
-        _record(row, "connection.forgets_changed", by, wanted)
+        record(row, "connection.forgets_changed", by, wanted)
     return True
 
 
@@ -354,8 +354,16 @@ def _make_due(connection: Connection) -> None:
     connection.deliveries.filter(delivered_at=None, stopped_at=None).update(due_at=at)
 
 
-def _record(connection: Connection, action: str, by: str, reason: str) -> None:
-    details = {"kind": connection.kind}
+def record(
+    connection: Connection,
+    action: str,
+    by: str,
+    reason: str = "",
+    *,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """What was done to a connection, into the audit: the last thing in its transaction."""
+    said = {"kind": connection.kind, **(details or {})}
     AuditEntry.objects.record(
-        connection.workspace_id, by, [Deed(action, "connection", connection.pk, reason[:200], details)]
+        connection.workspace_id, by, [Deed(action, "connection", connection.pk, reason[:200], said)]
     )

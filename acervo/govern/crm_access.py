@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,15 +63,11 @@ def tried(kind: str, values: Mapping[str, str], api_base: str | None) -> Known:
 
 async def _tried(kind: str, given: Given) -> Known:
     adapter: Any = crms.get(kind)
-    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=PATIENCE_S) as http:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                access: Access = await adapter.access(given, http)
-                if access.api_base:  # it may be made of what was typed
-                    connections.refuse_private(access.api_base)
-                account: AccountInfo = await adapter(access.credentials(), http).check()
-        except (TimeoutError, httpx.HTTPError) as error:
-            raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
+    async with waited_for() as http:
+        access: Access = await adapter.access(given, http)
+        if access.api_base:  # it may be made of what was typed
+            connections.refuse_private(access.api_base)
+        account: AccountInfo = await adapter(access.credentials(), http).check()
     refuse = getattr(adapter, "refuse", None)
     if refuse:
         refuse(account)
@@ -106,12 +103,29 @@ def refuse_others(connection: Connection, secrets: Mapping[str, str]) -> None:
 
 
 async def _account(kind: str, access: Access) -> AccountInfo:
+    async with waited_for() as http:
+        return await crms.get(kind)(access.credentials(), http).check()
+
+
+@asynccontextmanager
+async def waited_for() -> AsyncIterator[httpx.AsyncClient]:
+    """To ask a CRM while a person waits. Raises CrmError UNAVAILABLE once that takes too long."""
     async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=PATIENCE_S) as http:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await crms.get(kind)(access.credentials(), http).check()
+                yield http
         except (TimeoutError, httpx.HTTPError) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
 
 
-__all__ = ["AnotherAccount", "Known", "Unfit", "asks", "connect", "offers", "refuse_others", "tried"]
+__all__ = [
+    "AnotherAccount",
+    "Known",
+    "Unfit",
+    "asks",
+    "connect",
+    "offers",
+    "refuse_others",
+    "tried",
+    "waited_for",
+]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-import httpx
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import transaction
@@ -24,13 +22,13 @@ from acervo.deliver.backfill import BackfillRuns, NothingToBackfill
 from acervo.govern import connections, crm_access
 from acervo.govern.connections import BEING_SET_UP
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, CrmSetup, Deed, MediaFile, Workspace
+from acervo.models import Connection, CrmSetup, MediaFile, Workspace
 from acervo.organise import address
 
 TRIES: Final = 5
 LONGEST_WAIT_S: Final = 30.0
 MAKING_PATIENCE_S: Final = 180.0
-LOOK_PATIENCE_S: Final = 25.0
+QUESTION_S: Final = 30.0
 
 
 class FieldsMissing(Refused):
@@ -86,13 +84,9 @@ def _without_fields(connection: Connection) -> SchemaReport:
 
 
 async def _looked(connection: Connection) -> SchemaReport:
-    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=LOOK_PATIENCE_S) as http:
-        try:
-            async with asyncio.timeout(LOOK_PATIENCE_S):
-                connector = await in_thread(credentials.connector, connection, http)
-                return await connector.ensure_schema(dry_run=True)
-        except (TimeoutError, httpx.HTTPError) as error:
-            raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
+    async with crm_access.waited_for() as http:
+        connector = await in_thread(credentials.connector, connection, http)
+        return await connector.ensure_schema(dry_run=True)
 
 
 def ask(connection: Connection, by: str) -> None:
@@ -110,7 +104,12 @@ def ask(connection: Connection, by: str) -> None:
             refusal_code="",
             refused_at=None,
         )
-        _record(connection, "connection.fields_asked", by, {"fields": len(row.report.get("created", ()))})
+        connections.record(
+            connection,
+            "connection.fields_asked",
+            by,
+            details={"fields": len(row.report.get("created", ()))},
+        )
 
 
 async def make(connection_id: UUID) -> None:
@@ -135,7 +134,7 @@ async def make(connection_id: UUID) -> None:
 
 
 async def _made(connection: Connection, told: Any) -> SchemaReport:
-    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=account.TIMEOUT_S) as http:
+    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=QUESTION_S) as http:
         for attempt in range(1, TRIES + 1):
             try:
                 return await account.make_fields(connection, http, credentials.connector, told)
@@ -155,7 +154,7 @@ def start(connection: Connection, *, days: int, by: str) -> MediaFile | None:
     with transaction.atomic():
         connections.resume(connection, by)
         CrmSetup.objects.filter(pk=row.pk, finished_at=None).update(finished_at=clock.now(), finished_by=by)
-        _record(connection, "connection.set_up", by, {"days": days})
+        connections.record(connection, "connection.set_up", by, details={"days": days})
     first = outbox.newest_file(connection, address.found_in)
     if first is not None:
         outbox.promise_to(connection, first, by=by, chosen_by=address.found_in)
@@ -186,10 +185,3 @@ def _keep(row: CrmSetup, report: SchemaReport, **facts: Any) -> None:
         "model": report.options.get("model", "object"),
     }
     CrmSetup.objects.filter(pk=row.pk).update(report=told, **facts)
-
-
-def _record(connection: Connection, action: str, by: str, details: Mapping[str, Any]) -> None:
-    said = {"kind": connection.kind, **details}
-    AuditEntry.objects.record(
-        connection.workspace_id, by, [Deed(action, "connection", connection.pk, "", said)]
-    )

@@ -3,20 +3,16 @@ and why, and taken back."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import httpx
 from asgiref.sync import async_to_sync
-from django.conf import settings
 from django.db import transaction
 
 from acervo.base.database import in_thread
 from acervo.base.errors import Refused
-from acervo.base.http import crm_client
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind, CrmField
 from acervo.crms.fields import CONTACT_FIELDS, MEDIA_FIELDS, Field, rolled_up, written
 from acervo.crms.mapping import (
@@ -32,14 +28,14 @@ from acervo.crms.mapping import (
 )
 from acervo.deliver import mapping, outbox, parcels
 from acervo.deliver.mapping import Rules, Switch
+from acervo.govern import connections, crm_access
 from acervo.govern.media_rules import ChangedMeanwhile
 from acervo.govern.setups import ReasonMissing
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed, Delivery, MappingVersion, MediaFile
+from acervo.models import Connection, Delivery, MappingVersion, MediaFile
 from acervo.organise import address
 from acervo.organise.address import UnknownWord
 
-PATIENCE_S: Final = 25.0
 PLACES: Final[Mapping[Place, Sequence[Field]]] = {
     "contact": [one for one in CONTACT_FIELDS if one.name not in FIXED],
     "media": [one for one in MEDIA_FIELDS if one.name not in {"media_id", "url"}],
@@ -84,16 +80,10 @@ def read_fields(connection: Connection) -> Theirs:
 
 
 async def _fields(connection: Connection) -> Theirs:
-    async with crm_client(settings.ACERVO_ALLOW_PRIVATE_HOSTS, timeout_s=PATIENCE_S) as http:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                connector = await in_thread(credentials.connector, connection, http)
-                contact = await _fields_of(connector, "contact", (CrmErrorKind.UNSUPPORTED,))
-                media = await _fields_of(
-                    connector, "media", (CrmErrorKind.UNSUPPORTED, CrmErrorKind.NOT_FOUND)
-                )
-        except (TimeoutError, httpx.HTTPError) as error:
-            raise CrmError(CrmErrorKind.UNAVAILABLE, "no answer in time") from error
+    async with crm_access.waited_for() as http:
+        connector = await in_thread(credentials.connector, connection, http)
+        contact = await _fields_of(connector, "contact", (CrmErrorKind.UNSUPPORTED,))
+        media = await _fields_of(connector, "media", (CrmErrorKind.UNSUPPORTED, CrmErrorKind.NOT_FOUND))
     return Theirs(contact, media)
 
 
@@ -137,7 +127,7 @@ def rewrite(connection: Connection, by: str) -> int:
     """What lies in the CRM as an earlier version wrote it is written anew; returns how many files are due."""
     with transaction.atomic():
         count = outbox.rewrite(connection)
-        _record(connection, "mapping.rewritten", by, "", {"files": count})
+        connections.record(connection, "mapping.rewritten", by, details={"files": count})
     return count
 
 
@@ -181,7 +171,7 @@ def _add(
         )
         details = {"version": row.number, **({} if restores is None else {"restores": restores})}
         changed = sorted(_changed(now, wanted))
-        _record(connection, "mapping.changed", by, reason, {**details, "changed": changed})
+        connections.record(connection, "mapping.changed", by, reason, details={**details, "changed": changed})
     return row.number
 
 
@@ -263,10 +253,3 @@ def _obstacle(media: MediaFile, rules: Rules) -> str:
     if media.prepared_at is None:
         return "not_ready"
     return "" if MediaFile.objects.for_crms().filter(pk=media.pk).exists() else "withheld"
-
-
-def _record(connection: Connection, action: str, by: str, reason: str, details: Mapping[str, Any]) -> None:
-    said = {"kind": connection.kind, **details}
-    AuditEntry.objects.record(
-        connection.workspace_id, by, [Deed(action, "connection", connection.pk, reason, said)]
-    )

@@ -14,7 +14,7 @@ from acervo.base.errors import AcervoError, Refused
 from acervo.base.http import media_session
 from acervo.govern import connections
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Connection, Deed
+from acervo.models import Connection
 from acervo.providers.contract import Outcome, ProviderBusy
 from acervo.providers.recovery import Registers, Unregisters
 
@@ -37,7 +37,7 @@ async def register(connection: Connection, by: str) -> None:
         raise MustBePasted()
     async with media_session(settings.ACERVO_ALLOW_PRIVATE_HOSTS, limit=1) as session:
         await adapter.register(session, url)
-    await in_thread(_record, connection, by)
+    await in_thread(connections.record, connection, "connection.registered", by)
 
 
 def can_renew(kind: str) -> bool:
@@ -76,7 +76,7 @@ async def unregister(connection: Connection, by: str) -> None:
             await adapter.unregister(session, url)
     except TimeoutError as error:
         raise ProviderBusy(code=Outcome.TIMED_OUT) from error
-    await in_thread(_record, connection, by, "connection.unregistered")
+    await in_thread(connections.record, connection, "connection.unregistered", by)
 
 
 async def is_registered(connection: Connection) -> bool:
@@ -101,8 +101,3 @@ async def elsewhere(connection: Connection) -> str:
 
 def _opened(connection: Connection) -> tuple[object, str]:
     return credentials.provider(connection), connections.webhook_url(connection)
-
-
-def _record(connection: Connection, by: str, action: str = "connection.registered") -> None:
-    deed = Deed(action, "connection", connection.pk, "", {"kind": connection.kind})
-    AuditEntry.objects.record(connection.workspace_id, by, [deed])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,11 +23,11 @@ from acervo.deliver import outbox
 from acervo.govern import crm_access, crm_setups
 from acervo.govern.connections import BEING_SET_UP, AlreadyConnected, PrivateHost
 from acervo.govern.crm_access import Unfit
-from acervo.models import Ability, Connection, CrmSetup, Delivery, Member, Purpose, by_member
+from acervo.models import Ability, Connection, CrmSetup, Delivery, Member, by_member
 from acervo.organise import address
 from acervo.web import crm_guidance, guidance, words
-from acervo.web.guards import MemberRequest, for_members, needs
-from acervo.web.setup_forms import LONGEST_ADDRESS, LONGEST_NAME, Line, is_address
+from acervo.web.guards import MemberRequest, for_members, needs, visible_crm
+from acervo.web.setup_forms import LONGEST_ADDRESS, LONGEST_NAME, Line, Stop, is_address
 from acervo.web.words import Words
 
 DAYS: Final = (0, 7, 30, 90)
@@ -41,26 +40,6 @@ STEPS: Final = (
     ("fields", gettext_lazy("Fields"), gettext_lazy("See what is made there")),
     ("start", gettext_lazy("Start"), gettext_lazy("The first file")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A step in the list beside the page."""
-
-    number: int
-    label: Words
-    note: Words
-    is_done: bool
-    is_here: bool
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What of our fields belongs together in the report."""
-
-    title: Words
-    names: Sequence[str]
 
 
 class CrmForm:
@@ -223,12 +202,11 @@ def access(request: MemberRequest, kind: str) -> HttpResponse:
 @needs(Ability.CONNECT)
 def fields(request: MemberRequest, connection: UUID) -> HttpResponse:
     """What is there and what would be made; made once somebody says so."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     row = crm_setups.of(account, by_member(request.user))
     if request.method == "POST":
         if "make" in request.POST:
-            crm_setups.ask(account, by_member(request.user))
-            journey.start_making_fields(account.pk)
+            journey.make_fields_there(account, by_member(request.user))
         else:
             crm_setups.look(account, by_member(request.user))
         return redirect("crm_fields", account.pk)
@@ -240,7 +218,7 @@ def fields(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.CONNECT)
 def start(request: MemberRequest, connection: UUID) -> HttpResponse:
     """The last step: files begin to go there, the newest one first."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     row = crm_setups.of(account, by_member(request.user))
     if "schema_at" not in account.options:
         return redirect("crm_fields", account.pk)
@@ -353,8 +331,3 @@ def _report(account: Connection, row: CrmSetup) -> dict[str, Any]:
 def _first(member: Member, account: Connection) -> Delivery | None:
     found = Delivery.objects.visible_to(member).filter(connection=account).select_related("media__person")
     return found.order_by("-media__received_at", "-media__id").first()
-
-
-def _visible(member: Member, connection: UUID) -> Connection:
-    found = Connection.objects.visible_to(member).filter(removed_at=None, purpose=Purpose.CRM)
-    return get_object_or_404(found, pk=connection)

@@ -24,7 +24,7 @@ from acervo.crms import embedding
 from acervo.govern import embeds as govern
 from acervo.models import Ability, Connection, Embed, EmbedKey, EmbedSession, Member, ShownTo, by_member
 from acervo.web import words
-from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.guards import MemberRequest, for_members, needs, visible_crm
 
 SHOWN: Final = 10
 SHOWN_TO: Final[Mapping[str, tuple[words.Words, words.Words]]] = {
@@ -133,8 +133,7 @@ def has_panel(connection: Connection) -> bool:
 
 
 def _visible(member: Member, connection: UUID) -> Connection:
-    found = Connection.objects.visible_to(member).crms().filter(removed_at=None)
-    account = get_object_or_404(found, pk=connection)
+    account = visible_crm(member, connection)
     if not has_panel(account):
         raise Http404
     return account

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import get_object_or_404, redirect, resolve_url
 
-from acervo.models import Ability, Member
+from acervo.models import Ability, Connection, Member
 
 P = ParamSpec("P")
 
@@ -26,6 +27,12 @@ class MemberRequest(HttpRequest):
 
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 Door = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def visible_crm(member: Member, connection: UUID) -> Connection:
+    """A connected CRM of theirs. Raises Http404."""
+    found = Connection.objects.visible_to(member).crms().filter(removed_at=None)
+    return get_object_or_404(found, pk=connection)
 
 
 def for_members(view: View[P]) -> Door[P]:

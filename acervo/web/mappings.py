@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -33,7 +33,6 @@ from acervo.models import (
     MappingVersion,
     MediaFile,
     Member,
-    Purpose,
     by_member,
 )
 from acervo.models.media import MediaFiles
@@ -41,7 +40,7 @@ from acervo.organise import search
 from acervo.organise.search import Wish
 from acervo.web import crm_guidance, mapping_words, words
 from acervo.web.authors import names_of
-from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.guards import MemberRequest, for_members, needs, visible_crm
 from acervo.web.words import Words
 
 SHOWN_VERSIONS: Final = 20
@@ -104,7 +103,7 @@ class Value:
 @for_members
 @needs(Ability.CONNECT)
 def page(request: MemberRequest, connection: UUID) -> HttpResponseBase:
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     theirs, trouble = _theirs(account)
     number, rules = mapping.current(account.pk)
     if request.method == "GET":
@@ -138,7 +137,7 @@ def page(request: MemberRequest, connection: UUID) -> HttpResponseBase:
 @needs(Ability.CONNECT)
 def preview(request: MemberRequest, connection: UUID) -> HttpResponse:
     """The same file with what is being chosen, while somebody chooses. Nothing is saved, and the CRM is not asked."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     rules = mapping.current(account.pk)[1]
     typed = _typed(request.POST, None, rules)
     context = _preview(request.user, account, typed, request.POST.get("file", ""))
@@ -150,7 +149,7 @@ def preview(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.CONNECT)
 def restore(request: MemberRequest, connection: UUID) -> HttpResponse:
     """An earlier version again, as a new one."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     number = _number(request.POST.get("version"))
     try:
         govern.restore(
@@ -174,7 +173,7 @@ def restore(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.CONNECT)
 def rewrite(request: MemberRequest, connection: UUID) -> HttpResponse:
     """What lies in the CRM as an earlier version wrote it is written anew."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     count = govern.rewrite(account, by_member(request.user))
     journey.start_deliveries()
     said = ngettext("%(count)s file is written anew.", "%(count)s files are written anew.", count)
@@ -408,8 +407,3 @@ def _label(one: Field) -> str:
 
 def _number(said: str | None) -> int:
     return int(said) if said and said.isdigit() and len(said) < 9 else 0
-
-
-def _visible(member: Member, connection: UUID) -> Connection:
-    found = Connection.objects.visible_to(member).filter(removed_at=None, purpose=Purpose.CRM)
-    return get_object_or_404(found, pk=connection)

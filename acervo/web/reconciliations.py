@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -38,7 +38,7 @@ from acervo.models.connection import RELATED_TYPES
 from acervo.web import words
 from acervo.web.authors import names_of
 from acervo.web.cards import Card, card, with_facts
-from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.guards import MemberRequest, for_members, needs, visible_crm
 from acervo.web.tags import number
 
 SHOWN: Final = 50
@@ -97,7 +97,7 @@ class Pass:
 @for_members
 @needs(Ability.OPERATE)
 def reconciliation(request: MemberRequest, connection: UUID) -> HttpResponse:
-    return _page(request, _visible(request.user, connection))
+    return _page(request, visible_crm(request.user, connection))
 
 
 @require_POST
@@ -106,7 +106,7 @@ def reconciliation(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.RETRY)
 def run(request: MemberRequest, connection: UUID) -> HttpResponse:
     """Look now. A worker does, so that a CRM that hangs holds up no page."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     if account.paused_at:
         messages.error(request, _("%(name)s is paused. Resume it first.") % {"name": account.name})
     else:
@@ -121,7 +121,7 @@ def run(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.RETRY)
 def repair(request: MemberRequest, connection: UUID) -> HttpResponse:
     """Those that were ticked, or all that are open, written again or left as they are."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     found = Discrepancy.objects.visible_to(request.user).open().filter(connection=account)
     ticked = list(_ids(request.POST.getlist("found")))
     if ticked:
@@ -145,7 +145,7 @@ def repair(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.CONNECT)
 def rules(request: MemberRequest, connection: UUID) -> HttpResponse:
     """What happens by itself: to changed fields, and to files that come."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     by = by_member(request.user)
     try:
         changed = repairs.change_repairs(account, request.POST.get("repairs", ""), by=by)
@@ -278,11 +278,6 @@ def _last_opened(member: Member, account: Connection) -> list[tuple[Card, Opened
     newest = sorted(opened.items(), key=lambda one: one[1].at, reverse=True)[:5]
     files = with_facts(MediaFile.objects.visible_to(member)).in_bulk([pk for pk, _how in newest])
     return [(card(files[pk]), how) for pk, how in newest if pk in files]
-
-
-def _visible(member: Member, connection: UUID) -> Connection:
-    found = Connection.objects.visible_to(member).crms().filter(removed_at=None)
-    return get_object_or_404(found, pk=connection)
 
 
 def _ids(values: Iterable[str]) -> Iterable[UUID]:

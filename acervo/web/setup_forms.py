@@ -43,6 +43,19 @@ class Line:
     """A secret that we made up: shown, to be taken to the other side."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A step in the list beside the page."""
+
+    number: int
+    label: Words
+    note: Words
+    is_done: bool
+    is_here: bool
+    address: str
+    """Empty for those that come later."""
+
+
 class AccessForm:
     """What was sent, or what is kept. `is_ours`: for a member, who also names the number and may name another API."""
 

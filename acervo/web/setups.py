@@ -23,7 +23,7 @@ from acervo.models.setup import SENDABLE
 from acervo.web import guidance, setup_checks
 from acervo.web.authors import names_of
 from acervo.web.guards import MemberRequest, for_members, needs
-from acervo.web.setup_forms import AccessForm
+from acervo.web.setup_forms import AccessForm, Stop
 from acervo.web.setup_steps import of_webhook, privacy_choices, submit, told
 from acervo.web.words import Words
 
@@ -35,19 +35,6 @@ PAGES: Final = {
     Step.PRIVACY: "setup_privacy",
 }
 ORDER: Final = tuple(PAGES)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A step in the list beside the page."""
-
-    number: int
-    label: Words
-    note: Words
-    is_done: bool
-    is_here: bool
-    address: str
-    """Empty for those that come later."""
 
 
 @dataclass(frozen=True, slots=True)

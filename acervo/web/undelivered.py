@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db.models import Count, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
@@ -21,7 +21,7 @@ from acervo.deliver.refusals import LEFT_OUT
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, by_member
 from acervo.web import words
 from acervo.web.cards import Card, card, delivery_state, with_facts
-from acervo.web.guards import MemberRequest, for_members, needs
+from acervo.web.guards import MemberRequest, for_members, needs, visible_crm
 from acervo.web.tags import number
 
 PAGE_SIZE: Final = 50
@@ -53,7 +53,7 @@ class Row:
 @for_members
 @needs(Ability.OPERATE)
 def undelivered(request: MemberRequest, connection: UUID) -> HttpResponse:
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     stopped = _stopped(request.user, account)
     chosen = request.GET.get("why", "")
     reasons = _reasons(stopped, chosen)
@@ -80,7 +80,7 @@ def undelivered(request: MemberRequest, connection: UUID) -> HttpResponse:
 @needs(Ability.RETRY)
 def retry(request: MemberRequest, connection: UUID) -> HttpResponse:
     """Those that were ticked, or all that stopped for one reason, or all."""
-    account = _visible(request.user, connection)
+    account = visible_crm(request.user, connection)
     chosen, ticked = request.POST.get("why", ""), request.POST.getlist("delivery")
     stopped = _stopped(request.user, account)
     if ticked:
@@ -136,11 +136,6 @@ def _page(member: Member, listed: QuerySet[Delivery], after: str) -> tuple[Seque
         if row.media_id in files
     ]
     return rows, ids.text(shown[-1].pk) if len(found) > PAGE_SIZE else ""
-
-
-def _visible(member: Member, connection: UUID) -> Connection:
-    crms = Connection.objects.visible_to(member).crms().filter(removed_at=None)
-    return get_object_or_404(crms, pk=connection)
 
 
 def _ids(values: Sequence[str]) -> Sequence[UUID]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sandbox.planned import Plan
+
 FaultKind = Literal["timeout_after_commit", "timeout", "status", "partial"]
 
 
@@ -26,35 +28,9 @@ class Fault:
     message: str = "Something went wrong on our side."
     policy_name: str | None = None
 
-    def fits(self, method: str, path: str) -> bool:
+    def fits(self, *call: str) -> bool:
+        method, path = call
         return self.method in {None, method} and self.path_has in path
 
 
-class Faults:
-    """What is still to go wrong. Every fault is used up; `left` tells a test whether all of them happened."""
-
-    def __init__(self) -> None:
-        self._planned: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._planned.append(fault)
-
-    def clear(self) -> None:
-        self._planned.clear()
-
-    @property
-    def left(self) -> int:
-        return sum(fault.times for fault in self._planned)
-
-    def take(self, method: str, path: str) -> Fault | None:
-        for fault in self._planned:
-            if not fault.fits(method, path):
-                continue
-            if fault.after > 0:
-                fault.after -= 1
-                continue
-            fault.times -= 1
-            if fault.times <= 0:
-                self._planned.remove(fault)
-            return fault
-        return None
+Faults = Plan[Fault]

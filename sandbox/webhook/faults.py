@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sandbox.planned import Plan
+
 FaultKind = Literal["timeout_after_commit", "timeout", "status", "partial"]
 
 
@@ -25,28 +27,9 @@ class Fault:
     code: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def fits(self, *call: str) -> bool:
+        (kind,) = call
+        return self.type_has in kind
 
-class Faults:
-    """What is still to go wrong. Every fault is used up."""
 
-    def __init__(self) -> None:
-        self._planned: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self._planned.append(fault)
-
-    def clear(self) -> None:
-        self._planned.clear()
-
-    def take(self, kind: str) -> Fault | None:
-        for fault in self._planned:
-            if fault.type_has not in kind:
-                continue
-            if fault.after > 0:
-                fault.after -= 1
-                continue
-            fault.times -= 1
-            if fault.times <= 0:
-                self._planned.remove(fault)
-            return fault
-        return None
+Faults = Plan[Fault]

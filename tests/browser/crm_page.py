@@ -122,7 +122,7 @@ def panelled(**settings: str) -> Iterator[Panelled]:
         )  # fmt: skip
         for name, sent in STOCK.items():
             archive.slugs[name] = archive.send(sent)
-        wait_for(lambda: _delivered(archive) == len(STOCK), "delivered to Zendesk", every_s=2)
+        wait_for(lambda: _delivered(archive) == len(STOCK), "delivered to Zendesk")
         by_media_id = {row["provider_id"]: row["id"] for row in archive.rows()}
         archive.slugs = {name: by_media_id[media_id] for name, media_id in archive.slugs.items()}
         yield Panelled(archive, *_connection(archive), account, _customers(archive))

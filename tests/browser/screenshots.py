@@ -47,7 +47,7 @@ def shots(out: Path, *, language: str = "pt-br") -> None:
     out.mkdir(parents=True, exist_ok=True)
     with running(ACERVO_LANGUAGE=language, ACERVO_TIME_ZONE="America/Sao_Paulo") as archive:
         files = archive.on_stage(lambda stage: _live_through_the_day(stage, archive))
-        wait_for(lambda: _is_settled(archive, files), "settled", every_s=2)
+        wait_for(lambda: _is_settled(archive, files), "settled")
         with sync_playwright() as playwright:
             path = chromium.find()
             assert path, chromium.CURE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import CONTACT_FIELDS, moment_of, placed_roll_ups
+from acervo.crms.fields import CONTACT_FIELDS, moment_of, placed_roll_ups, with_roll_ups
 from acervo.crms.hubspot.api import Api, Json
 from acervo.crms.hubspot.errors import read_item_error
 from acervo.crms.hubspot.records import Records, properties_of, value_of
@@ -201,8 +201,7 @@ def _roll_ups(properties: Mapping[str, str | None], draft: ContactDraft) -> dict
 
 def columns(*drafts: ContactDraft) -> tuple[str, ...]:
     """With the fields of their own that our roll-ups go to."""
-    theirs = (name for one in drafts for name in one.field_map.names("contact", _OWN).values())
-    return tuple(dict.fromkeys((*READ, *theirs)))
+    return with_roll_ups(READ, _OWN, drafts)
 
 
 def _no_answer() -> CrmError:

@@ -8,12 +8,12 @@ import phonenumbers
 from phonenumbers.phonenumberutil import ndd_prefix_for_region
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment_of, placed_roll_ups
+from acervo.crms.fields import moment_of, placed_roll_ups, with_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms, region_of
 from acervo.crms.salesforce.api import Api, Json
 from acervo.crms.salesforce.definitions import CONTACT_NAMES
 from acervo.crms.salesforce.places import PERSON_KEY, PHONE_KEY
-from acervo.crms.salesforce.records import Records, is_id, listed, quoted, record_id, select, value_of
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, record_id, select
 
 SEARCH_JOINS_TERMS = True
 """Whether one search takes several numbers joined by OR, as its grammar says; else each is a search of its own."""
@@ -243,7 +243,7 @@ def _roll_ups(row: Mapping[str, object], draft: ContactDraft) -> dict[str, objec
     """Those that changed. Salesforce gives moments with thousandths and numbers with a fraction."""
     changed: dict[str, object] = {}
     for one in placed_roll_ups(draft, _OWN):
-        value, theirs = value_of(one), row.get(one.name)
+        value, theirs = one.as_json, row.get(one.name)
         is_same_moment = one.type == "moment" and str(theirs or "")[:19] == str(value or "")[:19]
         if value != theirs and not is_same_moment:
             changed[one.name] = value
@@ -252,5 +252,4 @@ def _roll_ups(row: Mapping[str, object], draft: ContactDraft) -> dict[str, objec
 
 def columns(*drafts: ContactDraft) -> tuple[str, ...]:
     """With the fields of their own that our roll-ups go to."""
-    theirs = (name for one in drafts for name in one.field_map.names("contact", _OWN).values())
-    return tuple(dict.fromkeys((*READ, *theirs)))
+    return with_roll_ups(READ, _OWN, drafts)

@@ -17,7 +17,7 @@ from acervo.crms.fields import canonical, cut, placed, written
 from acervo.crms.salesforce import contacts
 from acervo.crms.salesforce.api import BATCH, Api, Json
 from acervo.crms.salesforce.places import Place
-from acervo.crms.salesforce.records import Records, is_id, listed, quoted, select, value_of
+from acervo.crms.salesforce.records import Records, is_id, listed, quoted, select
 
 LEFT_IN_SALESFORCE = "Salesforce keeps the emptied record up to 15 days in its recycle bin"
 NO_TITLE = "-"
@@ -101,7 +101,7 @@ async def _write(api: Api, place: Place, items: Sequence[tuple[MediaLink, str | 
 
 def _record(place: Place, item: MediaLink, contact_id: str | None) -> Json:
     """All our fields, the empty ones too: an upsert leaves what is not named."""
-    values: dict[str, object] = {one.name: value_of(one) for one in placed(item, place.names)}
+    values: dict[str, object] = {one.name: one.as_json for one in placed(item, place.names)}
     values |= {place.names["title"]: _title(place, written(item)["title"]), **place.always}
     if contact_id:
         values[place.lookups["contact"]] = contact_id

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 
 from acervo.crms.contract import CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import Placed
 
 _ID = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?")
 
@@ -31,18 +30,6 @@ def record_id(ref: RecordRef) -> str:
     if not is_id(ref.record_id):
         raise CrmError(CrmErrorKind.NOT_FOUND, "there is no such record in Salesforce")
     return ref.record_id
-
-
-def value_of(one: Placed) -> object:
-    """As Salesforce's JSON has it; null empties."""
-    if not one.text:
-        return None
-    match one.type:
-        case "number":
-            return int(one.text)
-        case "yes_no":
-            return one.text == "1"
-    return one.text
 
 
 def select(names: Iterable[str], object_name: str, *conditions: str, then: str = "") -> str:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Any
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import CONTACT_FIELDS, Placed, moment_of, placed_roll_ups
+from acervo.crms.fields import CONTACT_FIELDS, moment_of, placed_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zendesk.api import Api, Json
 from acervo.crms.zendesk.records import Records
@@ -217,18 +217,12 @@ def _stamps(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
 
 def _roll_ups(fields: Mapping[str, Any], draft: ContactDraft) -> dict[str, Any]:
     """A choice is text here: see the fields we make for people."""
-    now = {one.name: _value(one) for one in placed_roll_ups(draft, _OWN)}
+    now = {one.name: one.as_json for one in placed_roll_ups(draft, _OWN)}
     return {name: value for name, value in now.items() if value != _held(fields, name)}
 
 
 def _held(fields: Mapping[str, Any], name: str) -> Any:
     return None if fields.get(name) == "" else fields.get(name)
-
-
-def _value(one: Placed) -> str | int | bool | None:
-    if one.type == "number" and one.text:
-        return int(one.text)
-    return one.text == "1" if one.type == "yes_no" and one.text else one.text or None
 
 
 def own_key(draft: ContactDraft) -> str:

@@ -138,16 +138,9 @@ def _record(item: MediaLink) -> dict[str, Any]:
 
 def value_of(one: Placed) -> str | int | bool | None:
     """As Zendesk stores it: a choice of ours is a tag, somebody else's is what they made it."""
-    if not one.text:
-        return None
-    match one.type:
-        case "number":
-            return int(one.text)
-        case "yes_no":
-            return one.text == "1"
-        case "choice" if one.ours:
-            return option(one.ours, one.text)
-    return one.text
+    if one.type == "choice" and one.ours and one.text:
+        return option(one.ours, one.text)
+    return one.as_json
 
 
 def _shown(name: str, value: Any, field_map: FieldMap) -> str | None:

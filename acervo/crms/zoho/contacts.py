@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from acervo.crms.contract import ContactCard, ContactDraft, ContactMatch, CrmError, CrmErrorKind, RecordRef
-from acervo.crms.fields import moment_of, placed_roll_ups
+from acervo.crms.fields import moment_of, placed_roll_ups, with_roll_ups
 from acervo.crms.phones import forms, is_same_line, local_forms
 from acervo.crms.zoho.api import Api, Json, done
 from acervo.crms.zoho.names import CONTACTS, Names
@@ -206,9 +206,7 @@ def _is_same(stored: Any, value: Any) -> bool:
 
 def columns(names: Names, *drafts: ContactDraft) -> tuple[str, ...]:
     """What is read of contacts to complete them, with the fields of their own that our roll-ups go to."""
-    own = _own(names)
-    theirs = (name for one in drafts for name in one.field_map.names("contact", own).values())
-    return tuple(dict.fromkeys((*NAMES, *TYPED, *names.contact.values(), *theirs)))
+    return with_roll_ups((*NAMES, *TYPED, *names.contact.values()), _own(names), drafts)
 
 
 def text(row: Json, name: str) -> str:

@@ -47,12 +47,8 @@ def value_of(names: Names, one: Placed, place: Place) -> Any:
     if not one.text:
         return NAMELESS if one.ours == "title" else None
     match one.type:
-        case "number":
-            return int(one.text)
         case "moment":
             return moment(datetime.fromisoformat(one.text))
-        case "yes_no":
-            return one.text == "1"
         case "choice" if one.ours:
             return names.choice(place, one.ours, one.text)
-    return one.text
+    return one.as_json
