@@ -45,7 +45,7 @@ if ! .bootstrap/bin/uv sync --locked --quiet --python "$python" --reinstall-pack
     echo "uv could not fetch them; trying pip, as it is configured here (slower)"
     [ -x .venv/bin/python ] || .bootstrap/bin/uv venv --quiet --python "$python" .venv
     .bootstrap/bin/uv export --locked --quiet --no-emit-project --output-file .bootstrap/locked.txt
-    .bootstrap/bin/python -m pip --python .venv/bin/python install --quiet --require-hashes --requirement .bootstrap/locked.txt
+    .bootstrap/bin/python -m pip --python .venv/bin/python install --quiet --no-deps --require-hashes --requirement .bootstrap/locked.txt
     .bootstrap/bin/python -m pip --python .venv/bin/python install --quiet --no-deps --editable .
 fi
 touch .venv/.ready
