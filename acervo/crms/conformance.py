@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,8 @@ from acervo.crms.contract import (
     CrmErrorKind,
     MediaLink,
     RecordRef,
+    Upload,
+    Uploaded,
     Wanted,
     WriteResult,
 )
@@ -44,6 +46,8 @@ CALLS_OF: Mapping[str, Callable[[Connector], Awaitable[Any]]] = {
     "link": lambda one: one.link(A_RECORD, [A_RECORD]),
     "unlink": lambda one: one.unlink(A_RECORD, A_RECORD),
     "read_media": lambda one: one.read_media([an_item()]),
+    "upload": lambda one: one.upload(an_upload(A_RECORD)),
+    "remove_upload": lambda one: one.remove_upload(Uploaded("", "", A_RECORD)),
 }
 """How each method that a connector may lack is called."""
 SECRET_TEXT = "Minha senha do portão é 4471"  # noqa: S105  (words of a customer, to look for in logs)
@@ -175,6 +179,20 @@ def an_item(media_id: str | None = None, **changes: Any) -> MediaLink:
         consent="granted",
     )
     return replace(item, **changes)
+
+
+SOUND = bytes(range(256)) * 300
+
+
+def an_upload(holder: RecordRef, media_id: str | None = None, content: bytes = SOUND) -> Upload:
+    """The voice note's own bytes, in two pieces."""
+    media_id = media_id or ids.text(ids.new())
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content[:1000]
+        yield content[1000:]
+
+    return Upload(media_id, f"voice-{media_id}.mp3", "audio/mpeg", len(content), pieces, holder)
 
 
 def a_draft(phone: str | None = PHONE, **changes: Any) -> ContactDraft:

@@ -6,7 +6,7 @@ The file stays with us; a CRM gets a short stable link, metadata and text. Idemp
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -267,6 +267,42 @@ class RelatedRef:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadTerms:
+    """What a CRM takes where somebody wants the bytes themselves in it."""
+
+    most_bytes: int
+    hangs_on: tuple[str, ...]
+    """Types of records that can hold a file, the best first: the file's own (`media`, `note`), or what it is tied to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bytes of a file that go into the CRM, and the record they shall hang on."""
+
+    media_id: str
+    file_name: str
+    """Made of the file's kind and id, so that it is unique and tells nothing: `voice-01KXVN….mp3`."""
+    mime: str
+    size_bytes: int
+    """Of `content`, exactly."""
+    content: Callable[[], AsyncIterator[bytes]] = field(repr=False)
+    """From the beginning, each time it is called."""
+    holder: RecordRef
+    """Of a type that `UploadTerms.hangs_on` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """Where the bytes are."""
+
+    media_id: str
+    file_name: str
+    holder: RecordRef
+    file_id: str = ""
+    """The CRM's id of them. Empty: they may be there, but no answer said so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """What writing many files takes, in calls: for an estimate, as measured by `python -m bench backfill`."""
 
@@ -286,6 +322,8 @@ class Connector(Protocol):
     kind: ClassVar[str]
     name: ClassVar[str]
     secret_names: ClassVar[tuple[str, ...]]
+    uploads: ClassVar[UploadTerms | None]
+    """None: only the link goes into this CRM."""
 
     def __init__(self, credentials: CrmCredentials, http: httpx.AsyncClient) -> None: ...
 
@@ -351,4 +389,14 @@ class Connector(Protocol):
 
     async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         """`also`: fields of their own making that may hold values of ours; only such that exist."""
+        ...
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        """The bytes into the CRM, private to its users and hung on the holder. Looks first, by the file's name, so that
+        a repetition never doubles them. Raises CrmError UNSUPPORTED where `uploads` is None."""
+        ...
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        """The bytes leave the CRM, as far as it lets go of them; what is not there is done. Without `file_id` they are
+        looked for by name. Raises CrmError UNSUPPORTED where `uploads` is None."""
         ...

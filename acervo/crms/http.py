@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import httpx
 
+from acervo.crms.bodies import Body
 from acervo.crms.contract import CrmError, CrmErrorKind
 from acervo.crms.pace import Pace
 from acervo.crms.tokens import AccessToken
@@ -39,6 +40,10 @@ UNKNOWN_OUTCOME is never among them: whoever called must look first."""
 
 Authorize = Callable[[str | None], Awaitable[str]]
 """The token to call with; where one is named, that one was refused and another is wanted."""
+
+
+UPLOAD_TIMEOUT_S = 120.0
+"""Between two signs of life, and for the answer to a large body."""
 
 
 class CrmHttp:
@@ -74,10 +79,12 @@ class CrmHttp:
         json: Any = None,
         params: Mapping[str, str | int] | None = None,
         files: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         effect: Effect | None = None,
         lanes: Sequence[str] = ("burst",),
     ) -> Any:
-        """The decoded answer ({} when empty). Raises CrmError only. `files`: the parts of a multipart body.
+        """The decoded answer ({} when empty). Raises CrmError only, besides what `body` raises. `files`: the parts of a
+        multipart body, small enough to be held.
 
         `effect` is known by method; a POST that searches, reads or upserts says so itself. The first lane is the one that waits when the CRM answers that it is too much.
         """
@@ -90,7 +97,7 @@ class CrmHttp:
             try:
                 async with self._pace.place():
                     return await self._once(
-                        method, path, json=json, params=params, files=files, effect=effect, token=token
+                        method, path, effect, token, json=json, params=params, files=files, body=body
                     )
             except CrmError as error:
                 self._log_refusal(error, method, attempt)
@@ -119,15 +126,18 @@ class CrmHttp:
         self,
         method: str,
         path: str,
+        effect: Effect,
+        token: str,
         *,
         json: Any,
         params: Mapping[str, str | int] | None,
         files: Mapping[str, Any] | None,
-        effect: Effect,
-        token: str,
+        body: Body | None,
     ) -> Any:
         try:
-            response = await self._send(method, path, json=json, params=params, files=files, token=token)
+            response = await self._send(
+                method, path, json=json, params=params, files=files, body=body, token=token
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "could not be reached") from error
         except httpx.HTTPError as error:
@@ -148,17 +158,22 @@ class CrmHttp:
         json: Any,
         params: Mapping[str, str | int] | None,
         files: Mapping[str, Any] | None,
+        body: Body | None,
         token: str,
     ) -> httpx.Response:
         """One try on the wire. Raises httpx.HTTPError."""
+        headers = {"Authorization": f"{self._scheme} {token}", "Accept": "application/json"}
+        if body:
+            headers |= {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}
         return await self._http.request(
             method,
             self._base_url + path,
             json=json,
             params=params,
             files=files,
-            headers={"Authorization": f"{self._scheme} {token}", "Accept": "application/json"},
-            timeout=REQUEST_TIMEOUT_S,
+            content=body.content() if body else None,
+            headers=headers,
+            timeout=UPLOAD_TIMEOUT_S if body else REQUEST_TIMEOUT_S,
             follow_redirects=False,
         )
 

@@ -26,6 +26,15 @@ class FakeRecord:
     is_live: bool = True
 
 
+@dataclass(frozen=True)
+class FakeUpload:
+    """Bytes that hang on a record."""
+
+    file_name: str
+    holder_id: str
+    content: bytes
+
+
 @dataclass(eq=False)
 class FakeAccount:
     """`limit` requests in any ten seconds; more are refused."""
@@ -42,6 +51,8 @@ class FakeAccount:
     """What people made, by place: names and types."""
     records: dict[str, FakeRecord] = field(default_factory=dict)
     merged: dict[str, str] = field(default_factory=dict)
+    uploads: dict[str, FakeUpload] = field(default_factory=dict)
+    loses_next_upload: bool = False
     peak: int = 0
     loses_next_answer: bool = False
     loses_next_person: bool = False
@@ -79,6 +90,11 @@ class FakeAccount:
     def after_person(self) -> None:
         if self.loses_next_person:
             self.loses_next_person = False
+            raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "no answer in time")
+
+    def after_upload(self) -> None:
+        if self.loses_next_upload:
+            self.loses_next_upload = False
             raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "no answer in time")
 
     def add(self, object_type: str, values: Mapping[str, str]) -> FakeRecord:

@@ -25,10 +25,13 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     WriteResult,
     untold,
 )
-from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeRecord
+from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeRecord, FakeUpload
 from acervo.crms.fields import CONTACT_FIELDS, KINDS, MEDIA_FIELDS, canonical, placed, placed_roll_ups
 from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace, RollingLimit
@@ -48,6 +51,7 @@ class FakeCrm(OneByOne):
     kind: ClassVar[str] = "fake"
     name: ClassVar[str] = "Simulated CRM"
     secret_names: ClassVar[tuple[str, ...]] = ("token",)
+    uploads: ClassVar[UploadTerms | None] = UploadTerms(most_bytes=1_000_000, hangs_on=("media",))
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient | None = None, *, pace: Pace | None = None
@@ -151,6 +155,25 @@ class FakeCrm(OneByOne):
             record.values.clear()
             record.is_live = False
         return EraseResult("done")
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        await self._knock()
+        holder = self.account.get(upload.holder.object_type, upload.holder.record_id)
+        file_id = self._file_id(upload.file_name)
+        if not file_id:
+            content = b"".join([piece async for piece in upload.content()])
+            file_id = f"file-{len(self.account.uploads) + 1}"
+            self.account.uploads[file_id] = FakeUpload(upload.file_name, holder.id, content)
+            self.account.after_upload()
+        return Uploaded(upload.media_id, upload.file_name, upload.holder, file_id)
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        await self._knock()
+        self.account.uploads.pop(uploaded.file_id or self._file_id(uploaded.file_name), None)
+        return EraseResult("done")
+
+    def _file_id(self, file_name: str) -> str:
+        return next((key for key, one in self.account.uploads.items() if one.file_name == file_name), "")
 
     async def _knock(self) -> None:
         await self._pace.take(("burst",), until=self._pace.now() + 25)

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from acervo.crms.conformance import ConnectorScenarios, World
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.fake.account import FakeAccount
 from acervo.crms.fake.adapter import FakeCrm
 from acervo.crms.pace import Pace, RollingLimit
+from acervo.crms.upload_conformance import UploadScenarios, UploadWorld
 from acervo.crms.virtual_time import VirtualTime
 
 
-class FakeWorld(World):
+class FakeWorld(UploadWorld):
     def __init__(self, model):
         self.time = VirtualTime()
         self.token = "fake-token-5d1c"
@@ -84,11 +84,17 @@ class FakeWorld(World):
     def held(self, place, record_id):
         return self.account.records[record_id].values
 
+    def uploads(self, file_name):
+        return {key: one.content for key, one in self.account.uploads.items() if one.file_name == file_name}
+
+    def lose_next_answer_about_an_upload(self):
+        self.account.loses_next_upload = True
+
     def limits(self):
         return {"burst": (self.account.peak, self.account.limit)}
 
 
-class TestFakeWithObjects(ConnectorScenarios):
+class TestFakeWithObjects(UploadScenarios):
     storm_items = 300
 
     def make_world(self):

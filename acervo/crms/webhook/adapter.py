@@ -29,6 +29,9 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     WriteResult,
     untold,
 )
@@ -48,6 +51,7 @@ class Webhook(OneByOne):
     access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("secret",)
     is_fieldless: ClassVar[bool] = True
+    uploads: ClassVar[UploadTerms | None] = None
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
@@ -114,6 +118,12 @@ class Webhook(OneByOne):
 
     async def find_related(self, contact: RecordRef) -> Sequence[RelatedRef]:
         _unsupported("a webhook has no deals or tickets")
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        _unsupported("a webhook gets the link, and fetches what it wants by the API")
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        _unsupported("a webhook gets no bytes")
 
     # ── files ──
 

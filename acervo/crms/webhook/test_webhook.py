@@ -16,7 +16,7 @@ from sandbox.webhook import Fault, ReceiverTransport, create_receiver
 LACKS = frozenset(
     {
         "ensure_schema", "fields", "find_contacts", "describe_contacts", "upsert_contact",
-        "find_related", "link", "unlink",
+        "find_related", "link", "unlink", "upload", "remove_upload",
     }
 )  # fmt: skip
 
