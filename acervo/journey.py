@@ -47,7 +47,17 @@ from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, Gone, NeedsPerson, TryLater
 from acervo.base.http import crm_client, media_session
 from acervo.crms.contract import RecordRef, RelatedRef
-from acervo.deliver import associations, attach, candidates, outbox, reconcile, repairs, review, withdrawal
+from acervo.deliver import (
+    associations,
+    attach,
+    candidates,
+    outbox,
+    reconcile,
+    repairs,
+    review,
+    uploading,
+    withdrawal,
+)
 from acervo.deliver import backfill as backfilling
 from acervo.deliver.estimates import Estimate
 from acervo.fetch import again, forgotten, limits
@@ -285,9 +295,10 @@ async def undo_import(run: str) -> None:
 
 @steps.task(name="deliver", queue="deliver")  # no retry, as above
 async def deliver(connection: str) -> None:
-    """Keep what is promised to one CRM, until nothing is due."""
+    """Keep what is promised to one CRM, until nothing is due: links first, then bytes, a file at a time."""
+    crm = UUID(connection)
     async with _crm_client() as http:
-        while await _deliver_batch(UUID(connection), http):
+        while await _deliver_batch(crm, http) or await uploading.go_on(crm, http=http):
             await in_thread(start_notifying)
 
 

@@ -19,6 +19,7 @@ from acervo.web import (
     connections,
     contacts,
     crm_setups,
+    crm_uploads,
     custody,
     embeds,
     file_page,
@@ -161,6 +162,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/connections/<ulid:connection>/mapping/preview", mappings.preview, name="mapping_preview"),
     path("settings/connections/<ulid:connection>/mapping/restore", mappings.restore, name="mapping_restore"),
     path("settings/connections/<ulid:connection>/mapping/rewrite", mappings.rewrite, name="mapping_rewrite"),
+    path("settings/connections/<ulid:connection>/copies", crm_uploads.page, name="crm_uploads"),
+    path(
+        "settings/connections/<ulid:connection>/copies/earlier", crm_uploads.copy_earlier, name="copy_earlier"
+    ),
+    path("settings/connections/<ulid:connection>/copies/retry", crm_uploads.retry, name="retry_uploads"),
+    path("settings/connections/<ulid:connection>/copies/remove", crm_uploads.remove, name="remove_uploads"),
     path("me", preferences.me, name="me"),
     path("settings/media", media_settings.media, name="settings_media"),
     path("settings/media/reset", media_settings.reset, name="reset_media_rules"),

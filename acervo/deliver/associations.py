@@ -15,7 +15,7 @@ from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import Refused
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind, RecordRef, RelatedRef
-from acervo.deliver import account, outbox, records
+from acervo.deliver import account, outbox, records, uploading
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.parcels import Parcel
 from acervo.deliver.refusals import subject
@@ -260,7 +260,12 @@ async def _unlink(
     link: RecordLink, record: RecordRef, http: httpx.AsyncClient, open_connector: OpenConnector
 ) -> None:
     connector = await account.reach_to_remove(link.connection, http, open_connector)
-    await connector.unlink(record, records.reference(link))
+    tied_to = records.reference(link)
+    if link.media_id:
+        await uploading.remove_of(
+            link.connection, link.media_id, http=http, open_connector=open_connector, holder=tied_to
+        )
+    await connector.unlink(record, tied_to)
 
 
 def _to_untie(link_id: UUID) -> tuple[RecordLink | None, RecordRef | None]:

@@ -25,6 +25,8 @@ class Switch:
     go: Go = "all"
     query: str = ""
     """Of `some`: the library's address, without its path."""
+    with_bytes: bool = False
+    """The file itself goes into the CRM too, not only the link."""
 
 
 EVERY: Final = Switch()
@@ -45,6 +47,10 @@ class Rules:
     def switches(self) -> dict[str, Switch]:
         """Of the kinds that do not all go."""
         return {kind: one for kind in Kind.values if (one := self.switch(kind)).go != "all"}
+
+    @property
+    def kinds_with_bytes(self) -> list[str]:
+        return [kind for kind in Kind.values if (one := self.switch(kind)).with_bytes and one.go != "none"]
 
     def field_map(self, number: int) -> FieldMap:
         return FieldMap(number, self.media, self.contact)
@@ -151,7 +157,10 @@ def read(said: Mapping[str, Any]) -> Rules:
     return Rules(
         media=_rules(said, "media"),
         contact=_rules(said, "contact"),
-        kinds={kind: Switch(one["go"], one.get("query", "")) for kind, one in said.get("kinds", {}).items()},
+        kinds={
+            kind: Switch(one["go"], one.get("query", ""), one.get("bytes", False))
+            for kind, one in said.get("kinds", {}).items()
+        },
     )
 
 
@@ -164,8 +173,13 @@ def written(rules: Rules) -> dict[str, Any]:
             for place, chosen in places.items()
         },
         "kinds": {
-            kind: {"go": one.go, **({"query": one.query} if one.query else {})}
-            for kind, one in sorted(rules.switches.items())
+            kind: {
+                "go": one.go,
+                **({"query": one.query} if one.query else {}),
+                **({"bytes": True} if one.with_bytes else {}),
+            }
+            for kind, one in sorted(rules.kinds.items())
+            if one != EVERY
         },
     }
 

@@ -16,7 +16,17 @@ from acervo.crms.contract import CrmErrorKind, RecordRef
 from acervo.deliver import mapping, parcels, records
 from acervo.deliver.mapping import ChosenBy
 from acervo.deliver.refusals import DETACHED, LEFT_OUT, subject
-from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, Person, RecordLink
+from acervo.models import (
+    AuditEntry,
+    Backfill,
+    Connection,
+    CrmUpload,
+    Deed,
+    Delivery,
+    MediaFile,
+    Person,
+    RecordLink,
+)
 from acervo.models.media import not_quarantined, not_withdrawn
 
 BATCH = 100
@@ -222,6 +232,10 @@ def _forget(row: Delivery) -> None:
         gone.filter(person__isnull=False, object_type=records.CONTACT).delete()
     else:
         gone.filter(media=row.media_id).delete()
+        # What hung on it is looked for by name, and hung on the new record.
+        CrmUpload.objects.filter(
+            connection=row.connection_id, media=row.media_id, holder_id=row.refusal_facts.get("record_id")
+        ).delete()
 
 
 def make_due(rows: Collection[Delivery]) -> None:
@@ -319,7 +333,9 @@ def due_connections() -> list[UUID]:
     return [
         pk
         for pk in live.order_by("pk").values_list("pk", flat=True)
-        if pk in filled or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
+        if pk in filled
+        or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
+        or CrmUpload.objects.due(now).filter(connection=pk).exists()
     ]
 
 

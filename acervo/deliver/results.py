@@ -14,7 +14,7 @@ from django.db.models import F
 
 from acervo.base import clock
 from acervo.crms.contract import CrmError, CrmErrorKind
-from acervo.deliver import outbox, records, refusals
+from acervo.deliver import outbox, records, refusals, uploads
 from acervo.deliver.parcels import Parcel, Written
 from acervo.deliver.refusals import Refusal
 from acervo.models import AuditEntry, Backfill, Connection, Deed, Delivery, MediaFile, RecordLink
@@ -54,6 +54,7 @@ def write_down(connection_id: UUID, batch: list[Parcel], halt: CrmError | None) 
             row = held.get(parcel.delivery.pk)
             ledger.enter(row, parcel, is_outdated=changed_at.get(parcel.media.pk) != parcel.media.changed_at)
         Delivery.objects.bulk_update(held.values(), SETTLED)
+        uploads.ask(connection, ledger.kept, by=records.BY, at=ledger.at)
         for run_id, counted in ledger.old.items():
             Backfill.objects.filter(pk=run_id).update(
                 written=F("written") + counted["written"], unchanged=F("unchanged") + counted["unchanged"]
@@ -105,6 +106,8 @@ class _Ledger:
     deeds: list[Deed] = field(default_factory=list)
     old: defaultdict[UUID, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """What was kept of each backfill."""
+    kept: list[UUID] = field(default_factory=list)
+    """Files that the CRM holds now."""
 
     def enter(self, row: Delivery | None, parcel: Parcel, *, is_outdated: bool) -> None:
         verdict = parcel.verdict
@@ -129,6 +132,7 @@ class _Ledger:
             row.backfill_id = None
         if is_outdated:  # it changed on the way: what the CRM holds is yesterday's
             row.delivered_at, row.due_at, row.attempts = None, self.at, 0
+        self.kept.append(row.media_id)
         if verdict.is_unchanged:
             self.outcome.unchanged += 1
             return

@@ -14,12 +14,12 @@ from acervo.base import clock, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import TryLater
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind
-from acervo.deliver import account, mapping
+from acervo.deliver import account, mapping, uploading
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.records import BY, WRITTEN, reference
 from acervo.deliver.refusals import subject
 from acervo.keep import credentials
-from acervo.models import AuditEntry, Deed, Delivery, Discrepancy, MediaFile, RecordLink
+from acervo.models import AuditEntry, CrmUpload, Deed, Delivery, Discrepancy, MediaFile, RecordLink
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +74,9 @@ def _stop(media_id: UUID) -> list[RecordLink]:
         in_hand = [row.claimed_until for row in promised.select_for_update() if not row.delivered_at]
         if any(until and until > at for until in in_hand):
             raise StillBeingWritten(after_s=IN_HAND_S)
+        uploads = CrmUpload.objects.filter(media=media_id)
+        if any(row.claimed_until and row.claimed_until > at for row in uploads.select_for_update()):
+            raise StillBeingWritten(after_s=IN_HAND_S)
         promised.delete()
         Discrepancy.objects.filter(media=media_id).delete()
     ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
@@ -82,6 +85,8 @@ def _stop(media_id: UUID) -> list[RecordLink]:
 
 async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
     connector = await account.reach_to_remove(link.connection, http, open_connector)
+    if link.media_id:
+        await uploading.remove_of(link.connection, link.media_id, http=http, open_connector=open_connector)
     try:
         also = await _also(connector, link)
         result = await connector.erase_media(reference(link), also=also)

@@ -9,6 +9,7 @@ from acervo.models.connection import Connection, LegalBasis, OnRevoke, Purpose, 
 from acervo.models.consent import ConsentAnswer
 from acervo.models.contact_decision import ContactDecision, Verdict
 from acervo.models.crm_setup import CrmSetup
+from acervo.models.crm_upload import CrmUpload
 from acervo.models.data_key import DataKey
 from acervo.models.delivery import Delivery
 from acervo.models.embed import Embed, EmbedAgent, EmbedKey, EmbedSession, ShownTo
@@ -53,6 +54,7 @@ __all__ = [
     "ConsentAnswer",
     "ContactDecision",
     "CrmSetup",
+    "CrmUpload",
     "DataKey",
     "Deed",
     "Delivery",

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from acervo import crms, providers
 from acervo.base import ids
+from acervo.deliver import uploads
 from acervo.govern import connections as govern
 from acervo.govern.concerns import Concern, Weight
 from acervo.models import Ability, Connection, Delivery, MediaFile, Member, Purpose, by_member
@@ -55,6 +56,11 @@ class Row:
     @property
     def is_crm(self) -> bool:
         return self.connection.purpose == Purpose.CRM
+
+    @property
+    def takes_copies(self) -> bool:
+        """Files themselves may go there, not only their links."""
+        return self.is_crm and uploads.terms(self.connection) is not None
 
 
 @require_GET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -19,6 +19,7 @@ from acervo.base import filetypes, ids
 from acervo.models import (
     Ability,
     AuditEntry,
+    CrmUpload,
     Delivery,
     Direction,
     MediaFile,
@@ -68,6 +69,17 @@ class Promise:
     ties: Sequence[Tie] = ()
     can_tie: bool = False
     """It stands there, and so does its contact."""
+    upload: CrmUpload | None = None
+    """The file itself, where it goes into this CRM too."""
+
+    @property
+    def upload_status(self) -> words.Status | None:
+        return words.UPLOAD_STATES[self.upload.state] if self.upload else None
+
+    @property
+    def upload_trouble(self) -> words.Words:
+        is_well = self.upload is None or self.upload.state in ("there", "queued", "leaving")
+        return "" if is_well else words.upload_refusal(self.upload.refusal)  # type: ignore[union-attr]
 
     @property
     def slug(self) -> str:
@@ -95,6 +107,7 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
     deliveries = list(media.deliveries.select_related("connection").order_by("promised_at"))
     links = list(media.record_links.select_related("connection").order_by("-linked_at"))
     contacts = list(media.person.record_links.select_related("connection"))
+    uploads = {row.connection_id: row for row in media.uploads.all()}
     shown, drawn = card(media), pages(media)
     spoken = shown_transcript(request.user, media, editing=request.GET.get("correct", ""))
     return render(
@@ -113,7 +126,7 @@ def file_page(request: MemberRequest, file: UUID) -> HttpResponse:
             "can_retry": request.user.can(Ability.RETRY) and not media.erase_asked_at,
             "answers": about_file(request.user, media),
             "may_answer": may_answer(request.user, media),
-            "promises": [_promise(delivery, links, contacts) for delivery in deliveries],
+            "promises": [_promise(delivery, links, contacts, uploads) for delivery in deliveries],
             "missing": missing(request.user, media, deliveries),
             "contact_links": contacts,
             "history": _history(request.user, media, deliveries),
@@ -175,7 +188,12 @@ def _viewer(shown: Card, drawn: Sequence[Page]) -> str:
     return "pages" if drawn else "document"
 
 
-def _promise(delivery: Delivery, links: Sequence[RecordLink], contacts: Iterable[RecordLink]) -> Promise:
+def _promise(
+    delivery: Delivery,
+    links: Sequence[RecordLink],
+    contacts: Iterable[RecordLink],
+    uploads: Mapping[UUID, CrmUpload],
+) -> Promise:
     state = delivery_state(delivery)
     reason = words.crm_refusal(delivery.refusal) if state != "delivered" else ""
     if delivery.connection.paused_at and state != "delivered":
@@ -191,6 +209,7 @@ def _promise(delivery: Delivery, links: Sequence[RecordLink], contacts: Iterable
         record,
         ties_of(here, delivery),
         can_tie=record is not None and has_contact and not delivery.connection.removed_at,
+        upload=uploads.get(delivery.connection_id),
     )
 
 

@@ -21,7 +21,7 @@ from acervo.base.errors import Refused
 from acervo.crms.contract import CrmError, CrmField
 from acervo.crms.fields import Field
 from acervo.crms.mapping import AS_IT_WAS, FORMS, LANGUAGES, SEPARATORS, Place, Rule, Target, forms_for
-from acervo.deliver import mapping
+from acervo.deliver import mapping, uploads
 from acervo.deliver.mapping import Rules, Switch
 from acervo.govern import mappings as govern
 from acervo.govern.mappings import PLACES, Preview, Theirs, UnfitMapping
@@ -85,6 +85,7 @@ class KindRow:
     icon: str
     go: str
     query: str
+    with_bytes: bool
     error: Words = ""
 
 
@@ -207,6 +208,7 @@ def _page(
         "kinds": kinds,
         "wrong": wrong,
         "gos": mapping_words.GOS,
+        "takes_bytes": uploads.terms(account),
         "separators": SEPARATORS,
         "word_languages": LANGUAGES,
         "seen": seen,
@@ -274,6 +276,7 @@ def _kind_row(kind: str, shown: Rules, faults: Mapping[str, str]) -> KindRow:
         words.KIND_ICONS[kind],
         switch.go,
         switch.query,
+        switch.with_bytes,
         mapping_words.fault(fault) if fault else "",
     )
 
@@ -321,10 +324,13 @@ def _target(chosen: str, place: Place, one: Field, theirs: Theirs | None, before
 
 def _typed_switch(sent: Mapping[str, Any], kind: str) -> Switch:
     go = str(sent.get(f"go.{kind}", "all"))
-    if go not in mapping_words.GOS or go == "all":
-        return Switch()
+    if go == "none":
+        return Switch("none")
+    with_bytes = bool(sent.get(f"bytes.{kind}"))
+    if go != "some":
+        return Switch(with_bytes=with_bytes)
     query = str(sent.get(f"query.{kind}", "")).strip()[:LONGEST_QUERY]
-    return Switch(go, _plain(query) if go == "some" else "")  # type: ignore[arg-type]
+    return Switch("some", _plain(query), with_bytes)
 
 
 def _plain(query: str) -> str:

@@ -374,6 +374,24 @@ CRM_REFUSALS: Final[Mapping[str, Words]] = {
         "This CRM account cannot hold this. A higher plan or another setting there may help."
     ),
 }
+UPLOAD_TROUBLES: Final[Mapping[str, Words]] = {
+    "too_large": _("The file is larger than the CRM takes. Only its link lies there."),
+    CrmErrorKind.FORBIDDEN: _(
+        "The CRM does not allow this access to put files there. Give it the missing permission, then try again."
+    ),
+    CrmErrorKind.NOT_FOUND: _("The record that the file hangs on is no longer in the CRM."),
+    CrmErrorKind.VALIDATION: _("The CRM did not accept the file."),
+    CrmErrorKind.UNSUPPORTED: _("The CRM does not let go of this file. Remove it there by hand."),
+}
+"""Of the file itself; its link may well be there."""
+UPLOAD_STATES: Final[Mapping[str, Status]] = {
+    "there": Status(_("Copy there"), "ok", "circle-check"),
+    "queued": Status(_("Copy to come"), "", "clock"),
+    "trying": Status(_("Copy to come"), "warn", "refresh-cw"),
+    "stopped": Status(_("No copy"), "bad", "circle-x"),
+    "leaving": Status(_("Copy is leaving"), "", "clock"),
+    "stuck": Status(_("Copy still there"), "bad", "circle-x"),
+}
 DRIFT: Final[Mapping[str, Words]] = {
     "detached": _(
         "Somebody removed this record in the CRM. We do not make it anew unless you ask: send again."
@@ -668,6 +686,14 @@ ACTIONS: Final[Mapping[str, Happening]] = {
     "connection.fields_asked": Happening(_("Our fields may be made in the CRM"), "check", "info"),
     "connection.set_up": Happening(_("Set up: files go to the CRM from now on"), "play", "ok"),
     "mapping.changed": Happening(_("What goes to the CRM, and where, was changed"), "workflow", "info"),
+    "file.uploaded": Happening(_("Copied into the CRM"), "copy", "ok"),
+    "file.upload_removed": Happening(_("Copy taken out of the CRM"), "x", "info"),
+    "file.upload_left": Happening(_("The CRM keeps its copy"), "circle-x", "bad"),
+    "upload.refused": Happening(_("The CRM did not take the copy yet"), "refresh-cw", "warn"),
+    "upload.stopped": Happening(_("No copy in the CRM"), "circle-x", "bad"),
+    "connection.uploads_asked": Happening(_("Earlier files are copied into the CRM"), "copy", "info"),
+    "connection.uploads_retried": Happening(_("Copies are tried again"), "refresh-cw", "info"),
+    "connection.upload_removal_asked": Happening(_("All copies are taken out of the CRM"), "x", "info"),
     "mapping.rewritten": Happening(_("Files are written to the CRM anew"), "refresh-cw", "info"),
     "connection.backfilled": Happening(_("Earlier files were queued for the CRM"), "clock"),
     "backfill.started": Happening(_("Writing earlier files to a CRM was started"), "send", "info"),
@@ -817,6 +843,11 @@ def blind(code: str | None) -> Words:
     if code == CrmErrorKind.UNSUPPORTED:
         return _("This system does not say what it holds, so it is taken at its word: nothing was compared.")
     return crm_refusal(code)
+
+
+def upload_refusal(code: str | None) -> Words:
+    """Why the file itself did not get in, or out."""
+    return (UPLOAD_TROUBLES.get(code) or crm_refusal(code)) if code else ""
 
 
 def untie_refusal(code: str) -> Words:

@@ -17,6 +17,7 @@ from acervo.deliver import (
     outbox,
     reconcile,
     review,
+    uploading,
     withdrawal,
 )
 from acervo.models import Delivery, MediaFile
@@ -131,6 +132,7 @@ def one_transaction(monkeypatch):
         contacts,
         reconcile,
         review,
+        uploading,
         withdrawal,
     ):
         monkeypatch.setattr(module, "in_thread", here)

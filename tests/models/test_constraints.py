@@ -25,6 +25,7 @@ from acervo.models import (
     ConsentAnswer,
     ContactDecision,
     CrmSetup,
+    CrmUpload,
     DataKey,
     Deed,
     Delivery,
@@ -106,6 +107,23 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "request_is_answered_once_for_a_key": lambda good: copy(good.kept_answer),
     "kept_answer_knows_its_request": lambda good: change(good.kept_answer, request_sha256="the request"),
     "kept_answer_has_a_status_and_a_body_or_neither": lambda good: change(good.kept_answer, status=200),
+    # bytes in a CRM
+    "file_is_uploaded_to_a_crm_once": lambda good: copy(good.upload),
+    "uploaded_bytes_have_an_id_and_a_holder": lambda good: change(good.upload, uploaded_at=NOW),
+    "upload_holder_is_named_with_the_file": lambda good: change(good.upload, holder_id="7"),
+    "upload_is_not_both_done_and_stopped": lambda good: change(
+        good.upload,
+        uploaded_at=NOW,
+        stopped_at=NOW,
+        file_id="1",
+        holder_id="7",
+        holder_type="media",
+        file_name="a",
+    ),
+    "upload_refusal_has_a_time_and_a_reason_or_neither": lambda good: change(good.upload, refusal="locked"),
+    "upload_removal_has_a_time_and_an_author_or_neither": lambda good: change(
+        good.upload, remove_asked_at=NOW
+    ),
     # tags
     "tag_is_one_word_in_its_workspace": lambda good: copy(good.tag, name="DEFEITO"),
     "tag_is_not_empty": lambda good: change(good.tag, name=""),
@@ -539,6 +557,9 @@ def good(
         event=event,
         telling=telling,
         call=EventTry.objects.create(delivery=telling, at=NOW, took_ms=12, code="ok", http_status=204),
+        upload=CrmUpload.objects.create(
+            workspace=workspace, connection=crm, media=kept, asked_at=NOW, asked_by="test", due_at=NOW
+        ),
         decision=ContactDecision.objects.create(
             workspace=workspace,
             connection=crm,

@@ -93,6 +93,10 @@ NEEDS = {
             "mapping_preview",
             "mapping_restore",
             "mapping_rewrite",
+            "crm_uploads",
+            "copy_earlier",
+            "retry_uploads",
+            "remove_uploads",
         )
     },
     "imports": {Ability.CONNECT},
@@ -192,6 +196,7 @@ POSTED = {
 POSTED |= {"check_connection", "probe_connection", "see_reports"}
 POSTED |= {"end_previous", "renew", "setup_skip", "setup_discard", "setup_revoke"}
 POSTED |= {"mapping_preview", "mapping_restore", "mapping_rewrite"}
+POSTED |= {"copy_earlier", "retry_uploads", "remove_uploads"}
 POSTED |= {"lift_limit", "release", "leave_in_quarantine", "scan_again", "waive_scan"}
 POSTED |= {"send_again", "cancel_sending"}
 POSTED |= {"pause_hook", "resume_hook", "renew_hook_secret", "sample_hook", "replay_events"}
@@ -204,6 +209,7 @@ POSTED |= {"ask_transcript", "try_engine", "pause_engine", "resume_engine", "rem
 
 POSTED |= {"embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
 OF_A_CRM = {"embed_settings", "embed_on", "embed_turn_off", "embed_make_key", "embed_revoke_key"}
+OF_A_CRM |= {"crm_uploads", "copy_earlier", "retry_uploads", "remove_uploads"}
 OF_A_CRM |= {"embed_page", "embed_fetch", "embed_link"}
 OF_A_CRM |= {"review_person", "review_candidates", "decide_contact", "write_to_crm", "undelivered"}
 OF_A_CRM |= {
