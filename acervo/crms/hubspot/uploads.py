@@ -131,7 +131,8 @@ class Uploads:
             if error.kind is not CrmErrorKind.NOT_FOUND:
                 raise
             return ""
-        return str(file["id"]) if _is_there(file) else ""
+        is_there = isinstance(file, dict) and file.get("id") and not file.get("archived")
+        return str(file["id"]) if file and is_there else ""
 
     async def _erase(self, file_id: str) -> None:
         try:
@@ -159,7 +160,3 @@ class Uploads:
 
 def _place(file_name: str) -> str:
     return f"{FOLDER}/{file_name}"
-
-
-def _is_there(file: Any) -> bool:
-    return isinstance(file, dict) and bool(file.get("id")) and not file.get("archived")
