@@ -10,6 +10,7 @@ from typing import Any
 import phonenumbers
 
 from sandbox.hubspot.faults import Faults
+from sandbox.hubspot.files import Files, StoredFile
 from sandbox.hubspot.limits import Traffic
 from sandbox.hubspot.properties import DEFAULT_PROPERTIES, Property, checked
 from sandbox.hubspot.records import Record, Refusal
@@ -55,6 +56,8 @@ class Account:
         self.portal_id = 24_000_001
         self.names_bad_inputs = True
         """Whether batch writes answer 207 with an error per input, or refuse the whole batch with 400."""
+        self.has_files_scope = True
+        self.files = Files()
         self.traffic = traffic
         self.faults = Faults()
         self.groups: dict[str, dict[str, dict[str, Any]]] = {}
@@ -116,6 +119,12 @@ class Account:
 
     def contacts(self) -> list[Record]:
         return [record for record in self.records["0-1"].values() if record.is_live]
+
+    def files_on(self, record: Record) -> list[StoredFile]:
+        """What hangs on it: named by any of its fields for files, and there."""
+        fields = [one.name for one in self.properties[record.type_id].values() if one.field_type == "file"]
+        named = ";".join(record.values.get(name, "") for name in fields).split(";")
+        return [self.files.by_id[one] for one in named if one in self.files.by_id]
 
     # --- rules ---
 

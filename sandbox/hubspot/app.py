@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.hubspot import associations_api, objects_api, page, schema_api, search
+from sandbox.hubspot import associations_api, files_api, objects_api, page, schema_api, search
 from sandbox.hubspot.account import Account
 from sandbox.hubspot.calls import Answer, Call, error_json
 from sandbox.hubspot.faults import Fault
+from sandbox.hubspot.forms import is_form, parse
 from sandbox.hubspot.records import Refusal
 from sandbox.silence import hang
 
@@ -23,6 +24,7 @@ Endpoint = Callable[[Account, Call], Answer]
 
 _OBJECTS = f"/crm/objects/{VERSION}"
 _PROPERTIES = f"/crm/properties/{VERSION}/{{object_type}}"
+_FILES = f"/files/{VERSION}/files"
 _SCHEMAS = f"/crm-object-schemas/{VERSION}/schemas"
 
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
@@ -59,6 +61,9 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
         f"/crm/associations/{VERSION}/{{from_type}}/{{to_type}}/batch/associate/default",
         associations_api.batch_default,
     ),
+    ("POST", _FILES, files_api.upload_file),
+    ("GET", f"{_FILES}/stat/{{place:path}}", files_api.stat_file),
+    ("DELETE", f"{_FILES}/{{file_id}}/gdpr-delete", files_api.erase_file),
 )
 
 
@@ -91,11 +96,14 @@ def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Calla
 async def _answer(account: Account, endpoint: Endpoint, request: Request, fault: Fault | None) -> Response:
     try:
         raw = await request.body()
+        content_type = request.headers.get("content-type", "")
+        form = parse(content_type, raw) if is_form(content_type) else None
         call = Call(
             method=request.method,
             path=request.path_params,
             query=dict(request.query_params),
-            body=json.loads(raw) if raw else None,
+            body=json.loads(raw) if raw and not form else None,
+            form=form,
             host=request.headers.get("host", ""),
             fails_last_input=bool(fault and fault.kind == "partial"),
         )

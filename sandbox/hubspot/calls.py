@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.hubspot.account import Account
+from sandbox.hubspot.forms import Form
 from sandbox.hubspot.records import Record, Refusal
 
 
@@ -19,6 +20,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    form: Form | None = None
     host: str = ""
     fails_last_input: bool = False
 

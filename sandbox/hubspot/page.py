@@ -1,4 +1,4 @@
-"""What a person would see in the CRM: contacts, and the WhatsApp files tied to them."""
+"""What a person would see in the CRM: contacts, the WhatsApp files tied to them, and the bytes that hang on those."""
 
 from __future__ import annotations
 
@@ -41,7 +41,18 @@ def routes(account: Account) -> list[Route]:
             shown = [one for one in account.contacts() if one.id in ids]
         return _page(account, shown, status=200 if shown else 404)
 
-    return [Route("/", home), Route("/contacts/{portal}/record/{type_id}/{record_id}", record)]
+    async def file(request: Request) -> Response:
+        found = account.files.by_id.get(request.path_params["file_id"])
+        if found is None:
+            return Response("No such file.", status_code=404)
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(found.content, media_type=found.content_type, headers=headers)
+
+    return [
+        Route("/", home),
+        Route("/contacts/{portal}/record/{type_id}/{record_id}", record),
+        Route("/files/{portal}/show/{file_id}", file),
+    ]
 
 
 def _page(account: Account, contacts: list[Record], *, status: int = 200) -> Response:
@@ -72,14 +83,14 @@ def _contact(account: Account, contact: Record) -> str:
 
 def _media(account: Account, contact: Record) -> str:
     table = "".join(
-        _row(account.records[type_id][one].values)
+        _row(account, account.records[type_id][one])
         for type_id in account.schemas
         for one in account.associated(TYPE_IDS["contacts"], contact.id, type_id)
     )
     notes = "".join(
         # Note bodies are html in the CRM as well; what stands in them is the product's responsibility.
-        f"<article>{account.records[TYPE_IDS['notes']][one].values.get('hs_note_body', '')}</article>"
-        for one in account.associated(TYPE_IDS["contacts"], contact.id, TYPE_IDS["notes"])
+        f"<article>{one.values.get('hs_note_body', '')}{_files(account, one)}</article>"
+        for one in _notes(account, contact)
     )
     if not table:
         return notes or "<p>No WhatsApp files.</p>"
@@ -88,9 +99,25 @@ def _media(account: Account, contact: Record) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>{notes}"
 
 
-def _row(values: dict[str, str]) -> str:
+def _notes(account: Account, contact: Record) -> list[Record]:
+    ids = account.associated(TYPE_IDS["contacts"], contact.id, TYPE_IDS["notes"])
+    return [account.records[TYPE_IDS["notes"]][one] for one in ids]
+
+
+def _row(account: Account, record: Record) -> str:
+    values = record.values
     cells = [escape(values.get(f"wa_{name}", "")) for name in _COLUMNS]
     url = values.get("wa_media_url", "")
     if url.startswith(("https://", "http://")):
         cells[0] = f'<a href="{escape(url)}">{cells[0]}</a>'
+    cells[0] += _files(account, record)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _files(account: Account, record: Record) -> str:
+    """The bytes themselves, where somebody wants them in the CRM."""
+    return "".join(
+        f'<p><a href="/files/{account.portal_id}/show/{one.id}">{escape(one.name)}</a> '
+        f"{len(one.content):,} bytes, {escape(one.access.lower())}</p>"
+        for one in account.files_on(record)
+    )

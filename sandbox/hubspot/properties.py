@@ -136,6 +136,8 @@ def _fault(definition: Property | None, name: str, value: str) -> dict[str, Any]
         return _said(name, "INVALID_NUMBER", f"{value} was not a valid number")
     if definition.type == "datetime" and not _is_moment(value):
         return _said(name, "INVALID_LONG", f"{value} was not a valid long")
+    if definition.field_type == "file" and not all(one.isdigit() for one in value.split(";")):
+        return _said(name, "INVALID_LONG", f"{value} was not a list of file ids")
     if len(value) > TEXT_LIMIT:
         return _said(name, "VALUE_TOO_LONG", f"Property values must be at most {TEXT_LIMIT} characters")
     return None

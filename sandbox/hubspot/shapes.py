@@ -13,6 +13,8 @@ import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
+from sandbox.hubspot.forms import is_form, parse
+
 _CALLS = "operations.json"
 
 
@@ -32,9 +34,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         method, template, wanted, answers = _operation(self._kind, request.method, request.url.path)
         name = f"{method} {template}"
         self.exchanges[name] = self.exchanges.get(name, 0) + 1
-        _check(
-            self._kind, wanted, json.loads(request.content) if request.content else None, f"request {name}"
-        )
+        _check(self._kind, wanted, await _sent(request), f"request {name}")
         response = await self._inner.handle_async_request(request)
         content = await response.aread()
         shape = (
@@ -49,6 +49,17 @@ class CheckedTransport(httpx.AsyncBaseTransport):
             f"answer {response.status_code} {name}",
         )
         return response
+
+
+async def _sent(request: httpx.Request) -> Any:
+    """A form as the object of its fields; what its `options` say is an object too."""
+    content, content_type = await request.aread(), request.headers.get("content-type", "")
+    if is_form(content_type):
+        if len(content) != int(request.headers["content-length"]):
+            raise ShapeFault("a form of another length than was said")
+        fields = parse(content_type, content).as_json()
+        return fields | {name: json.loads(fields[name]) for name in ("options",) if name in fields}
+    return json.loads(content) if content else None
 
 
 def _operation(kind: str, method: str, path: str) -> tuple[str, str, str | None, dict[str, str | None]]:

@@ -27,6 +27,9 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     Wanted,
     WriteResult,
     untold,
@@ -34,6 +37,7 @@ from acervo.crms.contract import (
 from acervo.crms.hubspot import asked, contacts, many_contacts, media, notes, related, schema
 from acervo.crms.hubspot.api import HUBSPOT_API_VERSION, LANES, Api
 from acervo.crms.hubspot.records import Records
+from acervo.crms.hubspot.uploads import TERMS, Uploads
 from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace
 
@@ -50,6 +54,7 @@ class HubSpot:
     asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
     access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("token",)
+    uploads: ClassVar[UploadTerms | None] = TERMS
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
@@ -58,6 +63,7 @@ class HubSpot:
         options = credentials.options
         self._api = Api(credentials, http, pace)
         self._language = str(options.get("language") or "en")
+        self._uploads = Uploads(self._api, self._language)
         self._portal_id: str | None = options.get("portal_id")
         self._ui_domain: str | None = options.get("ui_domain")
         self._scheme = "http" if (credentials.api_base or "").startswith("http://") else "https"
@@ -178,6 +184,12 @@ class HubSpot:
         if media.object_type == "note":
             return await notes.erase(self._api, media.record_id)
         return await _erase_record(self._api, await self._path(media), media.record_id, also)
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        return await self._uploads.send(await self._path(upload.holder), upload)
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        return await self._uploads.remove(await self._path(uploaded.holder), uploaded)
 
     async def _path(self, ref: RecordRef) -> str:
         if path := _PATHS.get(ref.object_type):

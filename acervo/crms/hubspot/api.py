@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from acervo.crms.batches import chunks
+from acervo.crms.bodies import Body, FilePart, Part
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, connection_key
 from acervo.crms.hubspot.errors import read_error
@@ -20,6 +22,7 @@ API_BASE = "https://api.hubapi.com"
 LANES = (("burst", 90, 10.0), ("search", 4, 1.0))
 """HubSpot allows 100 per 10 s on its smallest plan and 5 searches a second; the rest is room for other apps."""
 BATCH = 100
+FILES = f"/files/{HUBSPOT_API_VERSION}/files"
 
 USAGE_HEADERS = {
     "burst_max": "X-HubSpot-RateLimit-Max",
@@ -53,6 +56,9 @@ class Api:
 
     async def properties(self, object_type: str) -> Sequence[Json]:
         return _rows(await self._get(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}"))
+
+    async def property(self, object_type: str, name: str) -> Json:
+        return _having("name", await self._get(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}/{name}"))
 
     async def create_property(self, object_type: str, definition: Json) -> Json:
         return await self._post(f"/crm/properties/{HUBSPOT_API_VERSION}/{object_type}", definition)
@@ -151,6 +157,20 @@ class Api:
         path = f"/crm/associations/{HUBSPOT_API_VERSION}/{from_type}/{to_type}/batch/associate/default"
         inputs = [{"from": {"id": from_id}, "to": {"id": to_id}} for from_id, to_id in pairs]
         return _mapping(await self.http.call("POST", path, json={"inputs": inputs}, effect="repeatable"))
+
+    async def send_file(self, folder: str, name: str, body: Body, options: Json) -> Json:
+        """Never safe to repeat: HubSpot would keep it twice, under two names."""
+        parts = [Part("folderPath", folder), Part("options", json.dumps(options))]
+        form = Body.multipart(parts, FilePart("file", name, body))
+        return _having("id", _mapping(await self.http.call("POST", FILES, body=form)))
+
+    async def file_at(self, place: str) -> Json:
+        """Under `file` or `folder`, what lies at this place: a path from the root. The slashes stay slashes."""
+        return await self._get(f"{FILES}/stat{place}")
+
+    async def erase_file(self, file_id: str) -> None:
+        """For good: no bin keeps it."""
+        await self.http.call("DELETE", f"{FILES}/{file_id}/gdpr-delete")
 
     async def _get(self, path: str) -> Json:
         return _mapping(await self.http.call("GET", path))

@@ -16,7 +16,11 @@ OBJECT = "whatsapp_media"
 OBJECT_LABEL = "WhatsApp media"
 NAMES = {field.name: "wa_media_url" if field.name == "url" else f"wa_{field.name}" for field in MEDIA_FIELDS}
 """Our media fields under their names in HubSpot."""
+FILE = "wa_file"
+"""HubSpot's ids of the bytes, on our object: made when somebody first wants them in HubSpot too."""
 
+_FILE = Field("file", "text", "File", "Arquivo", "Archivo")
+_FILE_TYPES = {"type": "string", "fieldType": "file"}
 _TYPES = {
     "text": ("string", "text"),
     "long_text": ("string", "textarea"),
@@ -68,8 +72,10 @@ async def ensure(api: Api, *, language: str, dry_run: bool, told: Told = untold)
 
 async def fields(api: Api, object_type: str) -> list[CrmField]:
     """All properties, whoever made them."""
-    ours = CONTACT_FIELDS if object_type == "contacts" else MEDIA_FIELDS
-    names = {_name(one) if object_type != "contacts" else f"wa_{one.name}" for one in ours}
+    if object_type == "contacts":
+        names = {f"wa_{one.name}" for one in CONTACT_FIELDS}
+    else:
+        names = {FILE, *NAMES.values()}
     return [_field(row, is_ours=str(row["name"]) in names) for row in await api.properties(object_type)]
 
 
@@ -95,6 +101,27 @@ async def find_media_type(api: Api) -> str | None:
     """The object type id of our object, or None. Raises CrmError FORBIDDEN where the plan has no such thing."""
     schema = await _find_schema(api)
     return str(schema["objectTypeId"]) if schema else None
+
+
+async def ensure_file_field(api: Api, type_id: str, language: str) -> None:
+    """Raises CrmError VALIDATION where a person made it differently: it is left alone."""
+    try:
+        row = await api.property(type_id, FILE)
+    except CrmError as error:
+        if error.kind is not CrmErrorKind.NOT_FOUND:
+            raise
+        await _unless_there(api.create_group(type_id, {"name": GROUP, "label": OBJECT_LABEL}))
+        if await _unless_there(
+            api.create_property(type_id, {**property_definition(_FILE, language), **_FILE_TYPES})
+        ):
+            return
+        row = await api.property(type_id, FILE)
+    if any(row.get(name) != value for name, value in _FILE_TYPES.items()):
+        raise CrmError(
+            CrmErrorKind.VALIDATION,
+            f"the field {FILE} of our object in HubSpot is not one for files: somebody made it differently. "
+            "Delete it there, and it is made anew",
+        )
 
 
 async def _ensure_object(api: Api, language: str, findings: _Findings, *, dry_run: bool) -> str | None:

@@ -2,11 +2,11 @@
 
 import httpx
 
-from acervo.crms.conformance import ConnectorScenarios, World
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.hubspot.adapter import HubSpot
 from acervo.crms.hubspot.api import LANES
 from acervo.crms.pace import Pace, RollingLimit
+from acervo.crms.upload_conformance import UploadScenarios, UploadWorld
 from acervo.crms.virtual_time import VirtualTime
 from sandbox.hubspot import AccountTransport, Fault, create_account
 from sandbox.hubspot.properties import Property
@@ -26,7 +26,7 @@ class TimedTransport(CheckedTransport):
             return await super().handle_async_request(request)
 
 
-class HubSpotWorld(World):
+class HubSpotWorld(UploadWorld):
     def __init__(self, plan="object"):
         self.time = VirtualTime()
         self.token = "pat-na1-7e1f0c52-simulated"
@@ -122,6 +122,14 @@ class HubSpotWorld(World):
     def held(self, place, record_id):
         return self.account.records[self._type_of(record_id)][record_id].values
 
+    def uploads(self, file_name):
+        live = [one for records in self.account.records.values() for one in records.values() if one.is_live]
+        shown = [file for record in live for file in self.account.files_on(record)]
+        return {one.id: one.content for one in shown if one.name.startswith(file_name.partition(".")[0])}
+
+    def lose_next_answer_about_an_upload(self):
+        self.account.faults.add(Fault("timeout_after_commit", method="POST", path_has="2026-03/files"))
+
     def limits(self):
         traffic = self.account.traffic
         return {
@@ -131,12 +139,12 @@ class HubSpotWorld(World):
         }
 
 
-class TestHubSpotEnterprise(ConnectorScenarios):
+class TestHubSpotEnterprise(UploadScenarios):
     def make_world(self):
         return HubSpotWorld(self.plan)
 
 
-class TestHubSpotWithoutCustomObjects(ConnectorScenarios):
+class TestHubSpotWithoutCustomObjects(UploadScenarios):
     plan = "activity"
     storm_items = 300  # every note is a request of its own, and every batch lists the contact's notes first
     storm_batch = 20
