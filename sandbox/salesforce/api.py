@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox.salesforce import deploys, soql
+from sandbox.salesforce import content, deploys, soql
 from sandbox.salesforce.fields import Refusal
+from sandbox.salesforce.forms import Part
 from sandbox.salesforce.org import Org
 
 VERSION = "67.0"
@@ -23,7 +24,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    archive: bytes = b""
+    file: Part | None = None
     fails_last_item: bool = False
 
 
@@ -91,6 +92,14 @@ def create(org: Org, call: Call) -> Answer:
         raise Refusal(404, "NOT_FOUND", "The requested resource does not exist")
     record = org.write(name, None, call.body, is_system=name in _FREE_TO_CREATE)
     return 201, {"id": record.id, "success": True, "errors": []}
+
+
+def publish(org: Org, call: Call) -> Answer:
+    if call.file is None:
+        raise Refusal(
+            400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [VersionData]", ["VersionData"]
+        )
+    return 201, {"id": content.publish(org, call.body, call.file).id, "success": True, "errors": []}
 
 
 def update(org: Org, call: Call) -> Answer:
@@ -184,7 +193,8 @@ def composite(org: Org, call: Call) -> Answer:
 
 
 def deploy(org: Org, call: Call) -> Answer:
-    return 201, {"id": deploys.begin(org, call.archive), "deployOptions": {}}
+    archive = call.file.content if call.file else b""
+    return 201, {"id": deploys.begin(org, archive), "deployOptions": {}}
 
 
 def deploy_status(org: Org, call: Call) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import email
 import json
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from sandbox.hubspot.faults import Fault
 from sandbox.salesforce import api, page
 from sandbox.salesforce.api import DATA, Answer, Call
 from sandbox.salesforce.fields import Refusal
+from sandbox.salesforce.forms import parts
 from sandbox.salesforce.org import Org
 from sandbox.silence import hang
 
@@ -34,6 +34,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", f"{DATA}/tooling/query", api.tooling_query),
     ("POST", f"{DATA}/parameterizedSearch", api.search),
     ("GET", f"{DATA}/sobjects/{{object}}/describe", api.describe),
+    ("POST", f"{DATA}/sobjects/ContentVersion", api.publish),
     ("POST", f"{DATA}/sobjects/{{object}}", api.create),
     ("PATCH", f"{DATA}/sobjects/{{object}}/{{id}}", api.update),
     ("DELETE", f"{DATA}/sobjects/{{object}}/{{id}}", api.delete),
@@ -43,6 +44,9 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", f"{DATA}/metadata/deployRequest", api.deploy),
     ("GET", f"{DATA}/metadata/deployRequest/{{id}}", api.deploy_status),
 )
+
+_FORMS = {frozenset(names): names for names in (("json", "file"), ("entity_content", "VersionData"))}
+"""The parts of each form: what is said, and the bytes."""
 
 
 def app(org: Org, *, hang_s: float | None = 120.0) -> Starlette:
@@ -94,21 +98,11 @@ async def _answer(org: Org, endpoint: Endpoint, request: Request, fault: Fault |
 async def _call(request: Request, *, fails_last_item: bool) -> Call:
     query = dict(request.query_params)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        parts = _parts(request.headers["content-type"], await request.body())
-        json.loads(parts["json"])
-        return Call(request.path_params, query, archive=parts["file"])
+        form = parts(request.headers["content-type"], await request.body())
+        about, file = _FORMS[frozenset(form)]
+        return Call(request.path_params, query, json.loads(form[about].content), form[file])
     raw = await request.body()
     return Call(request.path_params, query, json.loads(raw) if raw else None, fails_last_item=fails_last_item)
-
-
-def _parts(content_type: str, raw: bytes) -> dict[str, bytes]:
-    """Of a multipart body, by name."""
-    message = email.message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + raw)
-    return {
-        str(part.get_param("name", header="content-disposition")): bytes(part.get_payload(decode=True) or b"")
-        for part in message.walk()
-        if not part.is_multipart()
-    }
 
 
 def _refused_at_gate(org: Org, request: Request, endpoint: Endpoint) -> Response | None:

@@ -11,6 +11,8 @@ from xml.etree.ElementTree import Element, fromstring
 from sandbox.salesforce.fields import FieldDef, Refusal
 from sandbox.salesforce.org import Org
 
+_RELATED_LISTS = frozenset({"RelatedFileList"})
+"""The names of related lists we use; Salesforce refuses a layout with one it does not know."""
 _NS = "{http://soap.sforce.com/2006/04/metadata}"
 
 
@@ -73,6 +75,9 @@ def _missing_from_manifest(parts: dict[str, Element]) -> Iterator[dict[str, Any]
 
 def _unavailable(org: Org, parts: dict[str, Element]) -> Iterator[dict[str, Any]]:
     for path, root in parts.items():
+        for one in root.iter(f"{_NS}relatedList"):
+            if one.text not in _RELATED_LISTS:
+                yield _failure(path, f"Cannot find related list:{one.text}")
         stem = path.removeprefix("objects/").removesuffix(".object")
         if not path.startswith("objects/"):
             continue

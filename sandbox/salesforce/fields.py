@@ -101,6 +101,24 @@ STANDARD: Mapping[str, Mapping[str, FieldDef]] = {
         **_of("Lookup", "WhoId", refers_to="Contact"),
         **_of("Lookup", "WhatId"),
     },
+    "ContentDocument": {
+        **_of("Text", "Title"),
+        **_of("Lookup", "LatestPublishedVersionId", refers_to="ContentVersion"),
+    },
+    "ContentVersion": {
+        **_of("Text", "Title"),
+        **_of("Text", "PathOnClient", length=500),
+        **_of("Text", "FileExtension", is_formula=True),
+        **_of("Number", "ContentSize", is_formula=True),
+        **_of("Lookup", "ContentDocumentId", refers_to="ContentDocument"),
+        **_of("Lookup", "FirstPublishLocationId"),
+    },
+    "ContentDocumentLink": {
+        **_of("Lookup", "ContentDocumentId", refers_to="ContentDocument"),
+        **_of("Lookup", "LinkedEntityId"),
+        **_of("Text", "ShareType", "Visibility"),
+        **_of("Text", "ContentDocument.LatestPublishedVersion.PathOnClient"),
+    },
     "Organization": {
         **_of("Text", "Name", "OrganizationType", "InstanceName"),
         **_of("Checkbox", "IsSandbox"),
@@ -114,7 +132,7 @@ STANDARD: Mapping[str, Mapping[str, FieldDef]] = {
 }
 PREFIXES = {
     "Contact": "003", "Opportunity": "006", "OpportunityContactRole": "00K", "Case": "500", "Campaign": "701",
-    "Task": "00T", "Organization": "00D", "PermissionSet": "0PS", "PermissionSetAssignment": "0Pa", "User": "005",
+    "Task": "00T", "ContentDocument": "069", "ContentVersion": "068", "ContentDocumentLink": "06A", "Organization": "00D", "PermissionSet": "0PS", "PermissionSetAssignment": "0Pa", "User": "005",
 }  # fmt: skip
 """Of the ids; an object of the customer's own has another."""
 

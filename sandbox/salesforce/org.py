@@ -10,10 +10,16 @@ from typing import Any
 from sandbox.hubspot.faults import Faults
 from sandbox.hubspot.limits import Window
 from sandbox.salesforce.fields import ID, PREFIXES, STANDARD, FieldDef, Refusal, stored
+from sandbox.salesforce.forms import Part
 
 MEDIA = "WhatsApp_Media__c"
 FREE = frozenset({"PermissionSet", "PermissionSetAssignment", "Organization", "User"})
 """Set-up objects: their fields need no permission here."""
+GOES_WITH = {
+    "ContentDocumentLink": ("ContentDocumentId", "LinkedEntityId"),
+    "ContentVersion": ("ContentDocumentId",),
+}
+"""What is deleted together with what it leads to. A file is not deleted with the record it hangs on."""
 
 
 @dataclass
@@ -99,6 +105,13 @@ class Org:
         self.records: dict[str, dict[str, Record]] = {name: {} for name in STANDARD}
         self.rights: dict[str, set[str]] = {}
         """Permission set to the fields and objects it shows."""
+        self.bytes_of: dict[str, Part] = {}
+        """Of the versions of files, by their id."""
+        self.most_file_bytes = 2 * 1024**3
+        self.file_room_bytes = 10 * 1024**3
+        self.files_a_day = Window(200_000, 86_400.0, clock)
+        self.has_sites = False
+        """Whether customers and partners have a site, and are users too."""
         self.deployments: dict[str, dict[str, Any]] = {}
         self.deploy_s = 3.0
         self._held: dict[tuple[str, str, str], list[Record]] = {}
@@ -125,7 +138,11 @@ class Org:
 
     def delete(self, record_id: str) -> None:
         """Into the recycle bin: still there for queryAll, its unique values free again."""
-        self.live(record_id).is_deleted = True
+        gone = self.live(record_id)
+        gone.is_deleted = True
+        for name, lookups in GOES_WITH.items():
+            for one in self.live_of(name):
+                one.is_deleted = any(one.values.get(lookup) == gone.id for lookup in lookups)
 
     def merge(self, winner_id: str, loser_id: str) -> None:
         """Two contacts become one: the winner keeps its own values, what hung on the loser hangs on it."""

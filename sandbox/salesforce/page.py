@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from sandbox.salesforce import content
 from sandbox.salesforce.fields import Refusal
 from sandbox.salesforce.org import MEDIA, Org, Record
 
@@ -21,11 +23,11 @@ table { border-collapse: collapse; width: 100% } th { background: var(--soft) }
 th, td { border-top: 1px solid var(--line); padding: .4rem .6rem; text-align: left; vertical-align: top }
 """
 _COLUMNS = ("Kind__c", "Received_At__c", "Tags__c", "Consent__c", "Transcript__c")
-_LABELS = ("Name", "Type", "Received", "Tags", "Consent", "Transcript")
+_LABELS = ("Name", "Type", "Received", "Tags", "Consent", "Transcript", "Files")
 
 
 def routes(org: Org) -> list[Route]:
-    """The list of contacts, and the address a record link of the product leads to."""
+    """The list of contacts, the address a record link of the product leads to, and the files that hang on records."""
 
     async def home(request: Request) -> Response:
         return _page(org, org.live_of("Contact"))
@@ -40,7 +42,19 @@ def routes(org: Org) -> list[Route]:
         contact_id = found.values.get("Contact__c") or found.values.get("WhoId") or found.id
         return _page(org, [one for one in org.live_of("Contact") if one.id == contact_id])
 
-    return [Route("/", home), Route("/{record_id:str}", record)]
+    async def file(request: Request) -> Response:
+        version = org.records["ContentVersion"].get(request.path_params["version_id"])
+        if version is None or version.is_deleted:
+            return _page(org, [], status=404)
+        part = org.bytes_of[version.id]
+        name = quote(str(version.values["PathOnClient"]))
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(part.content, media_type=part.type, headers=headers)
+
+    return [Route("/", home), Route("/{record_id:str}", record), Route("/files/{version_id:str}", file)]
 
 
 def _page(org: Org, contacts: list[Record], *, status: int = 200) -> Response:
@@ -64,15 +78,11 @@ def _contact(org: Org, contact: Record) -> str:
 
 def _files(org: Org, contact: Record) -> str:
     rows = [
-        _row(one.values["Name"], one.values.get("Url__c"), [one.values.get(name) for name in _COLUMNS])
+        _row(org, one, "Name", prefix="")
         for one in org.live_of(MEDIA)
         if one.values.get("Contact__c") == contact.id
     ] + [
-        _row(
-            one.values.get("Subject"),
-            one.values.get("WA_Url__c"),
-            [one.values.get(f"WA_{n}") for n in _COLUMNS],
-        )
+        _row(org, one, "Subject", prefix="WA_")
         for one in org.live_of("Task")
         if one.values.get("WhoId") == contact.id
     ]
@@ -82,12 +92,18 @@ def _files(org: Org, contact: Record) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _row(title: object, url: object, values: list[object]) -> str:
-    shown = escape(str(title or ""))
-    if str(url).startswith(("https://", "http://")):
-        shown = f'<a href="{escape(str(url))}">{shown}</a>'
-    return (
-        "<tr>"
-        + "".join(f"<td>{cell}</td>" for cell in [shown, *(escape(str(v or "")) for v in values)])
-        + "</tr>"
+def _row(org: Org, one: Record, title: str, *, prefix: str) -> str:
+    shown = escape(str(one.values.get(title) or ""))
+    url = str(one.values.get(f"{prefix}Url__c"))
+    if url.startswith(("https://", "http://")):
+        shown = f'<a href="{escape(url)}">{shown}</a>'
+    facts = [escape(str(one.values.get(f"{prefix}{name}") or "")) for name in _COLUMNS]
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in [shown, *facts, _copies(org, one)]) + "</tr>"
+
+
+def _copies(org: Org, one: Record) -> str:
+    return "<br>".join(
+        f'<a href="/files/{version.id}">{escape(str(version.values["PathOnClient"]))}</a>'
+        f" ({len(part.content):,} bytes)"
+        for version, part in content.hanging_on(org, one.id)
     )

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from sandbox.salesforce.forms import parts
+
 
 class ShapeFault(AssertionError):
     """A request or an answer that is not what `acervo/crms/salesforce/shapes` says."""
@@ -58,15 +60,20 @@ def _check_request(operation: Any, content_type: str, content: bytes, query: dic
         return
     if kind not in wanted:
         raise ShapeFault(f"request {name}: {kind} is not one of {', '.join(wanted)}")
-    _check(wanted[kind]["schema"], _read(kind, content), f"request {name}")
+    _check(wanted[kind]["schema"], _read(content_type, content), f"request {name}")
 
 
-def _read(kind: str, content: bytes) -> Any:
+def _read(content_type: str, content: bytes) -> Any:
+    kind = content_type.partition(";")[0]
     if kind == "application/json":
         return json.loads(content)
     if kind == "application/x-www-form-urlencoded":
         return {name: values[0] for name, values in parse_qs(content.decode()).items()}
-    return dict.fromkeys(re.findall(r'name="(\w+)"', content[:2000].decode("latin-1")), "")
+    form = parts(content_type, content)
+    return {
+        name: json.loads(part.content) if part.type == "application/json" else ""
+        for name, part in form.items()
+    }
 
 
 def _check_answer(operation: Any, status: int, body: Any) -> None:

@@ -11,6 +11,8 @@ from sandbox.salesforce.org import Org, Record, is_id
 
 _TOKEN = re.compile(r"\s*('(?:[^'\\]|\\.)*'|[\w.]+|!=|[=(),])")
 _SYSTEM = frozenset({"Id", "IsDeleted", "MasterRecordId"})
+_ONE_OF = frozenset({"Id", "ContentDocumentId", "LinkedEntityId"})
+"""Without one of them nobody may look for links."""
 _WORDS = {"true": True, "false": False, "null": None}
 
 Test = Callable[[Record], bool]
@@ -27,12 +29,14 @@ def run(org: Org, soql: str, *, with_deleted: bool) -> list[dict[str, Any]]:
 
 
 def _shown(one: Record, names: list[str]) -> dict[str, Any]:
-    """`Owner.Name` is answered as an object of its own, or null where there is none."""
+    """`Owner.Name` is answered as an object of its own, or null where there is none; deeper ones inside each other."""
     shown: dict[str, Any] = {}
     for name in names:
-        parent, _, child = name.partition(".")
+        first, *inner = name.split(".")
         value = one.get(name)
-        shown[parent] = value if not child else None if value is None else {child: value}
+        for child in reversed(inner):
+            value = None if value is None else {child: value}
+        shown[first] = value
     return shown
 
 
@@ -45,7 +49,13 @@ class _Query:
             raise Refusal(400, "MALFORMED_QUERY", "unexpected token")
         self.limit = 50_000
         self.names = self._select()
+        self._asked: set[str] = set()
         self._tests = self._where()
+        if self.object_name == "ContentDocumentLink" and not self._asked & _ONE_OF:
+            message = (
+                "ContentDocumentLink requires a filter by a single Id on ContentDocumentId or LinkedEntityId"
+            )
+            raise Refusal(400, "MALFORMED_QUERY", message)
         self._rest()
 
     def rows(self) -> list[Record]:
@@ -80,6 +90,7 @@ class _Query:
 
     def _test(self) -> Test:
         name = self._known(self._next())
+        self._asked.add(name)
         operator = self._next()
         if operator in {"=", "!="}:
             wanted = self._literal(name, self._next())

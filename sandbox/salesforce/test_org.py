@@ -7,8 +7,9 @@ import sys
 import httpx
 import pytest
 
-from sandbox.salesforce import app, create_org
+from sandbox.salesforce import app, content, create_org
 from sandbox.salesforce.fields import FieldDef, Refusal
+from sandbox.salesforce.forms import Part, parts
 from sandbox.salesforce.org import MEDIA
 from sandbox.salesforce.soql import run
 
@@ -62,6 +63,8 @@ async def test_the_page_shows_contacts_with_their_files_and_escapes_them():
         ("SELECT Id FROM Contact WHERE Id = 'short'", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Id FROM Contact WHERE LastName = 'open", "MALFORMED_QUERY"),
         ("SELECT Id FROM Contact WHERE LastName LIKE 'a'", "MALFORMED_QUERY"),
+        ("SELECT Id FROM ContentDocumentLink", "MALFORMED_QUERY"),
+        ("SELECT Id FROM ContentDocumentLink WHERE IsDeleted = false", "MALFORMED_QUERY"),
     ],
 )
 def test_a_query_that_is_wrong_is_refused_as_salesforce_does(soql, code):
@@ -80,3 +83,60 @@ def test_a_merged_contact_is_deleted_and_names_its_master_and_hands_on_what_hung
     assert (row["IsDeleted"], row["MasterRecordId"]) == (True, winner)
     assert not run(org, soql, with_deleted=False)
     assert org.find(case).values["ContactId"] == winner
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r", b"\r\n", b"\r\n--b", b"--b\r\n", bytes(range(256))])
+def test_a_form_is_taken_apart_to_the_byte(sent):
+    head = b'--bound\r\nContent-Disposition: form-data; name="VersionData"; filename="a.mp3"\r\n'
+    body = head + b"Content-Type: audio/mpeg\r\n\r\n" + sent + b"\r\n--bound--\r\n"
+    assert parts("multipart/form-data; boundary=bound", body) == {
+        "VersionData": Part("audio/mpeg", "a.mp3", sent)
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"--bound\r\nContent-Disposition: form-data\r\n\r\ncut of"])
+def test_a_form_that_was_cut_off_is_none(body):
+    with pytest.raises(ValueError, match="no end"):
+        parts("multipart/form-data; boundary=bound", body)
+
+
+def an_org_with_a_file():
+    org = create_org("app", "secret")
+    ana = org.add("Contact", LastName="Souza")
+    task = org.add("Task", Subject="Voice note", WhoId=ana)
+    return org, ana, task
+
+
+@pytest.mark.parametrize(("has_sites", "visibility"), [(False, "AllUsers"), (True, "InternalUsers")])
+def test_where_customers_have_a_site_a_file_on_a_record_is_not_for_them(has_sites, visibility):
+    org, _, task = an_org_with_a_file()
+    org.has_sites = has_sites
+    values = {"PathOnClient": "a.mp3", "FirstPublishLocationId": task}
+    content.publish(org, values, Part("audio/mpeg", "a.mp3", b"sound"))
+    soql = f"SELECT Visibility FROM ContentDocumentLink WHERE LinkedEntityId = '{task}'"
+    assert [row["Visibility"] for row in run(org, soql, with_deleted=False)] == [visibility]
+
+
+async def test_the_page_shows_files_that_hang_on_records_and_gives_them_out():
+    org, ana, task = an_org_with_a_file()
+    values = {"PathOnClient": "<i>.mp3", "FirstPublishLocationId": task}
+    version = content.publish(org, values, Part("audio/mpeg", "a.mp3", b"sound"))
+    transport = httpx.ASGITransport(app(org))
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm.example") as http:
+        page = (await http.get(f"/{ana}")).text
+        assert f'<a href="/files/{version.id}">&lt;i&gt;.mp3</a> (5 bytes)' in page
+        file = await http.get(f"/files/{version.id}")
+        assert (file.content, file.headers["Content-Type"]) == (b"sound", "audio/mpeg")
+        assert file.headers["Content-Disposition"].startswith("attachment")
+        org.delete(version.values["ContentDocumentId"])
+        assert (await http.get(f"/files/{version.id}")).status_code == 404
+        assert version.id not in (await http.get(f"/{ana}")).text
+
+
+def test_a_file_stays_when_the_record_it_hung_on_is_deleted():
+    org, _, task = an_org_with_a_file()
+    values = {"PathOnClient": "a.mp3", "FirstPublishLocationId": task}
+    content.publish(org, values, Part("audio/mpeg", "a.mp3", b"sound"))
+    org.delete(task)
+    assert org.live_of("ContentDocument")
+    assert not content.held(org, "a.mp3")

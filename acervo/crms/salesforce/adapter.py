@@ -27,6 +27,9 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     Wanted,
     WriteResult,
     untold,
@@ -37,6 +40,7 @@ from acervo.crms.salesforce import asked, contacts, many_contacts, media, relate
 from acervo.crms.salesforce.api import API_VERSION, LANES, Api
 from acervo.crms.salesforce.places import CUSTOM_OBJECT, TASKS, Place
 from acervo.crms.salesforce.records import Records, record_id
+from acervo.crms.salesforce.uploads import UPLOADS, remove, send
 
 _RELATES_TO = ("contact", "deal", "ticket", "campaign")
 
@@ -51,6 +55,7 @@ class Salesforce:
     asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
     access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
+    uploads: ClassVar[UploadTerms | None] = UPLOADS
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
@@ -152,6 +157,12 @@ class Salesforce:
 
     async def erase_media(self, media: RecordRef, *, also: Sequence[str] = ()) -> EraseResult:
         return await _erase(self._api, self._place_of(media), record_id(media), also)
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        return await send(self._api, self._place_of(upload.holder), upload)
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        return await remove(self._api, uploaded)
 
     def _place_of(self, media: RecordRef) -> Place:
         """By what the record is: an account may have grown out of tasks since it was written."""

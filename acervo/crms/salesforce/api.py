@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 import httpx
 
 from acervo.crms.batches import chunks
+from acervo.crms.bodies import Body, FilePart, Part
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, Effect, connection_key
 from acervo.crms.pace import Pace, shared_pace
@@ -160,6 +162,13 @@ class Api:
 
     async def create(self, object_name: str, values: Json, *, effect: Effect = "once") -> str:
         answer = await self._call("POST", f"{DATA}/sobjects/{object_name}", json=values, effect=effect)
+        return str(_having("id", _mapping(answer))["id"])
+
+    async def create_file(self, values: Json, file_name: str, content: Body) -> str:
+        """The id of the version it made; the document it is a version of has another."""
+        about = Part("entity_content", json.dumps(values), "application/json")
+        body = Body.multipart([about], FilePart("VersionData", file_name, content))
+        answer = await self._call("POST", f"{DATA}/sobjects/ContentVersion", body=body, effect="once")
         return str(_having("id", _mapping(answer))["id"])
 
     async def delete(self, object_name: str, record_id: str) -> None:

@@ -17,6 +17,8 @@ QUOTA_WAIT_S = 3600.0
 _CODE_WORD = re.compile(r"^[A-Z][A-Z0-9_]{2,60}$")
 _OUR_FIELDS = re.compile(r"\b(?:WA_)?[A-Z][A-Za-z0-9_]*__c\b")
 _MATCHED_ID = re.compile(r'"Id": "([A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?)"')
+_TOO_LARGE = "Maximum size of request"
+"""In a message, whatever its code."""
 _EXISTING_ID = re.compile(r"record with id:\s*([A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?)\b")
 
 _BY_CODE: Mapping[str, tuple[CrmErrorKind, str]] = {
@@ -56,6 +58,7 @@ _BY_STATUS: Mapping[int, tuple[CrmErrorKind, str]] = {
     401: (CrmErrorKind.AUTH_EXPIRED, "Salesforce no longer accepts our session"),
     403: (CrmErrorKind.FORBIDDEN, "our Salesforce user lacks a permission"),
     404: (CrmErrorKind.NOT_FOUND, "the record does not exist in Salesforce (any more)"),
+    413: (CrmErrorKind.VALIDATION, "this is too large for Salesforce"),
     429: (CrmErrorKind.RATE_LIMITED, "Salesforce asks us to slow down"),
 }
 _WAIT_S = {
@@ -107,6 +110,8 @@ def _error(entries: Sequence[Mapping[str, Any]], status: int) -> CrmError:
     kind, words = next((_BY_CODE[code] for code in codes if code in _BY_CODE), _of_status(status))
     if kind is CrmErrorKind.QUOTA_EXHAUSTED and "Concurrent" in _messages(entries):
         kind, words = CrmErrorKind.RATE_LIMITED, "Salesforce is doing too much for this account just now"
+    if _TOO_LARGE in _messages(entries):
+        kind, words = _BY_STATUS[413]
     fields = ", ".join(dict.fromkeys(_fields(entries)))
     existing = _existing(entries) if kind is CrmErrorKind.CONFLICT else None
     return CrmError(

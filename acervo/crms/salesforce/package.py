@@ -16,6 +16,8 @@ READERS = "WhatsApp_Media_Read"
 """Permission sets: ours, and one to give to the people who shall see the files."""
 LAYOUT = f"{MEDIA}-WhatsApp Media Layout"
 TRUSTED_SITE = "WhatsApp_Media_Hub"
+FILES = "RelatedFileList"
+"""What a layout calls the files that hang on a record."""
 
 _NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 _SAME_MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -173,7 +175,8 @@ def _permissions(
 
 
 def _layout(fields: Sequence[Definition]) -> Element:
-    """What a person sees on a record: how to open it, whose it is, then the facts, then what was said."""
+    """What a person sees on a record: how to open it, whose it is, then the facts, then what was said, and
+    copies of the bytes where they are wanted."""
     names = [one.name for one in fields]
     first = ["Play__c", *(name for name in names if name in CUSTOM_OBJECT.lookups.values())]
     long = [one.name for one in fields if one.type == "LongTextArea"]
@@ -185,6 +188,7 @@ def _layout(fields: Sequence[Definition]) -> Element:
         [["Name", *first[:1], *facts[: len(facts) // 2]], first[1:] + facts[len(facts) // 2 :]],
     )
     _section(root, "Transcript", [long])
+    _said(SubElement(root, "relatedLists"), ("relatedList", FILES))
     return root
 
 

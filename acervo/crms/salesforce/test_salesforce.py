@@ -2,14 +2,15 @@
 
 import httpx
 
-from acervo.crms.conformance import RenewingScenarios, World
+from acervo.crms.conformance import RenewingScenarios
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.salesforce.adapter import Salesforce
 from acervo.crms.salesforce.api import AT_ONCE, LANES
 from acervo.crms.tokens import OwnToken
+from acervo.crms.upload_conformance import UploadScenarios, UploadWorld
 from acervo.crms.virtual_time import VirtualTime
-from sandbox.salesforce import Fault, OrgTransport, create_org
+from sandbox.salesforce import Fault, OrgTransport, content, create_org
 from sandbox.salesforce.fields import FieldDef
 from sandbox.salesforce.shapes import CheckedTransport
 
@@ -33,7 +34,7 @@ class TimedTransport(CheckedTransport):
             return await super().handle_async_request(request)
 
 
-class SalesforceWorld(World):
+class SalesforceWorld(UploadWorld):
     def __init__(self, plan="object", daily=2_000):
         self.time = VirtualTime()
         self.org = create_org(
@@ -145,6 +146,12 @@ class SalesforceWorld(World):
     def held(self, place, record_id):
         return self.org.find(record_id).values
 
+    def uploads(self, file_name):
+        return content.held(self.org, file_name)
+
+    def lose_next_answer_about_an_upload(self):
+        self.org.faults.add(Fault("timeout_after_commit", method="POST", path_has="/sobjects/ContentVersion"))
+
     def limits(self):
         traffic = self.org.traffic
         return {
@@ -157,12 +164,12 @@ def _text(value):
     return str(int(value)) if isinstance(value, float) else str(value)
 
 
-class TestSalesforce(RenewingScenarios):
+class TestSalesforce(RenewingScenarios, UploadScenarios):
     def make_world(self):
         return SalesforceWorld(self.plan)
 
 
-class TestSalesforceWithoutCustomObjects(RenewingScenarios):
+class TestSalesforceWithoutCustomObjects(RenewingScenarios, UploadScenarios):
     plan = "activity"
 
     def make_world(self):
