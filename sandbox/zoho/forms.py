@@ -31,10 +31,14 @@ def parse(content_type: str, raw: bytes) -> Mapping[str, Sent]:
     )
     if not message.is_multipart() or message.defects:
         raise ValueError("not a form")
-    return {str(part.get_param("name", header="content-disposition")): _sent(part) for part in message.iter_parts()}
+    return {
+        str(part.get_param("name", header="content-disposition")): _sent(part)
+        for part in message.iter_parts()
+    }
 
 
 def _sent(part: EmailMessage) -> Sent:
     content = part.get_payload(decode=True)
-    assert isinstance(content, bytes)
+    if not isinstance(content, bytes):
+        raise ValueError("a form within a form")
     return Sent(part.get_filename(), part.get_content_type(), content)

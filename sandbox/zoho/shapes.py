@@ -43,6 +43,10 @@ def _form(content_type: str, content: bytes) -> Mapping[str, Any] | None:
     if not forms.is_form(content_type):
         return None
     return {
-        name: {"file_name": sent.file_name, "content_type": sent.content_type, "size_bytes": len(sent.content)}
+        name: {
+            "file_name": sent.file_name,
+            "content_type": sent.content_type,
+            "size_bytes": len(sent.content),
+        }
         for name, sent in forms.parse(content_type, content).items()
     }
