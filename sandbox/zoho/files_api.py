@@ -35,11 +35,12 @@ def attach(account: Account, call: Call) -> Answer:
 
 
 def list_files(account: Account, call: Call) -> Answer:
+    """The newest first."""
     holder = _holder(account, call)
     if "fields" not in call.query:
         raise Refusal("REQUIRED_PARAM_MISSING", "a parameter is missing", param_name="fields")
     names = call.query["fields"].split(",")
-    rows = [_row(one, names) for one in account.files.on(holder)]
+    rows = [_row(one, names) for one in reversed(account.files.on(holder))]
     return listed(rows, int(call.query.get("page", 1)))
 
 

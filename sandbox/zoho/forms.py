@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from email.policy import HTTP
 
@@ -37,7 +37,7 @@ def parse(content_type: str, raw: bytes) -> Mapping[str, Sent]:
     }
 
 
-def _sent(part: EmailMessage) -> Sent:
+def _sent(part: MIMEPart) -> Sent:
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         raise ValueError("a form within a form")
