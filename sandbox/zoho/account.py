@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.hubspot.faults import Faults
 from sandbox.zoho.fields import Field, Module, default_modules
+from sandbox.zoho.files import File, Files
 from sandbox.zoho.limits import Traffic
 from sandbox.zoho.records import Record, Refusal
 
@@ -55,7 +56,7 @@ class Account:
         self.tokens_given = 0
         self.edition = edition
         self.lacks_scopes: set[str] = set()
-        """Paths that begin so are answered OAUTH_SCOPE_MISMATCH."""
+        """Paths with such a part are answered OAUTH_SCOPE_MISMATCH."""
         self.clock = clock
         self.search_lag_s = search_lag_s
         self.finds_parts = True
@@ -69,6 +70,7 @@ class Account:
         self.records: dict[str, dict[str, Record]] = {name: {} for name in self.modules}
         self.members: set[tuple[str, str]] = set()
         """(campaign, contact)."""
+        self.files = Files()
         self._last_id = 5_843_104_000_000_100_000
         self._held: dict[tuple[str, str, str], list[Record]] = {}
         """(module, unique field, value) to whoever has or had it."""
@@ -105,6 +107,11 @@ class Account:
                 }
                 if moved:
                     record.change(moved, at=self.clock())
+
+    def add_file(self, holder_id: str, name: str, content: bytes, content_type: str = "text/plain") -> File:
+        """Somebody, or the API, hangs a file on a record."""
+        holder = self.find(holder_id)
+        return self.files.add(File(self.next_id(), name, content_type, content, holder, self.clock()))
 
     # --- what a test or a page asks ---
 
@@ -159,6 +166,15 @@ class Account:
                 if record not in holders:
                     holders.append(record)
         return record
+
+    def purge(self, one_id: str) -> None:
+        """Out of the recycle bin: a record with its files, or a file alone. Raises Refusal."""
+        record = next((held[one_id] for held in self.records.values() if one_id in held), None)
+        if record and not record.is_live and not record.is_purged:
+            record.is_purged = True
+            self.files.purge_with(record)
+        elif not self.files.purge(one_id):
+            raise Refusal("INVALID_DATA", "the id given seems to be invalid", api_name="id")
 
     def next_id(self) -> str:
         self._last_id += 1

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sandbox.hubspot.faults import Fault
 from sandbox.silence import hang
-from sandbox.zoho import auth, page, records_api, schema_api, search
+from sandbox.zoho import auth, files_api, forms, page, records_api, schema_api, search
 from sandbox.zoho.account import Account
 from sandbox.zoho.calls import Answer, Call
 from sandbox.zoho.records import Refusal
@@ -35,6 +35,9 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/coql", search.coql),
     ("GET", "/{module}/search", search.search),
     ("POST", "/{module}/upsert", records_api.upsert),
+    ("GET", "/{module}/{record_id}/Attachments", files_api.list_files),
+    ("POST", "/{module}/{record_id}/Attachments", files_api.attach),
+    ("DELETE", "/{module}/{record_id}/Attachments/{file_id}", files_api.detach),
     ("GET", "/{module}/{record_id}/{list}", records_api.related),
     ("GET", "/{module}", records_api.read),
     ("POST", "/{module}", records_api.create),
@@ -83,12 +86,11 @@ def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Calla
 
 async def _answer(account: Account, endpoint: Endpoint, request: Request, fault: Fault | None) -> Response:
     try:
-        raw = await request.body()
         call = Call(
             method=request.method,
             path=request.path_params,
             query=dict(request.query_params),
-            body=json.loads(raw) if raw else None,
+            body=await _body(request),
             fails_last_input=bool(fault and fault.kind == "partial"),
         )
         account.traffic.spend()
@@ -100,13 +102,21 @@ async def _answer(account: Account, endpoint: Endpoint, request: Request, fault:
     return _json(account, status, body)
 
 
+async def _body(request: Request) -> Any:
+    raw = await request.body()
+    content_type = request.headers.get("content-type", "")
+    if forms.is_form(content_type):
+        return forms.parse(content_type, raw)
+    return json.loads(raw) if raw else None
+
+
 def _refused_at_gate(account: Account, request: Request, is_admitted: bool) -> Response | None:
     if account.is_away:
         return _refused(account, "INTERNAL_ERROR", "internal server error", 500)
     if not auth.is_good(account, request.headers.get("authorization", "")):
         return _refused(account, "INVALID_TOKEN", "invalid oauth token", 401)
     path = request.url.path.removeprefix(CRM)
-    if any(path.startswith(prefix) for prefix in account.lacks_scopes):
+    if any(part in path for part in account.lacks_scopes):
         return _refused(account, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", 401)
     if not is_admitted:
         return _refused(account, "TOO_MANY_REQUESTS", "too many requests fired in concurrent", 429)

@@ -31,7 +31,19 @@ def routes(account: Account) -> list[Route]:
         ]
         return _page(account, shown, status=200 if shown else 404)
 
-    return [Route("/", home), Route("/crm/org{org_id}/tab/{tab}/{record_id}", record)]
+    async def file(request: Request) -> Response:
+        """Never shown in the page itself: it is what a stranger sent."""
+        one = account.files.held.get(request.path_params["file_id"])
+        if one is None or one not in account.files.on(one.holder):
+            return Response(status_code=404)
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(one.content, media_type=one.content_type, headers=headers)
+
+    return [
+        Route("/", home),
+        Route("/crm/org{org_id}/tab/{tab}/{record_id}", record),
+        Route("/crm/org{org_id}/files/{file_id}", file),
+    ]
 
 
 def _page(account: Account, contacts: list[Record], *, status: int = 200) -> Response:
@@ -55,7 +67,7 @@ def _contact(account: Account, contact: Record) -> str:
         values.get("WA_Consent"),
     ]
     line = " · ".join(escape(str(fact)) for fact in facts if fact)
-    rows = "".join(_row(file.values) for file in _files(account, contact)) or "<p>No WhatsApp files.</p>"
+    rows = "".join(_row(account, file) for file in _files(account, contact)) or "<p>No WhatsApp files.</p>"
     return f'<section id="contact-{contact.id}"><h2>{escape(name)}</h2><p>{line}</p>{rows}</section>'
 
 
@@ -72,14 +84,26 @@ def _tied(values: dict[str, Any]) -> set[str]:
     return {tie["id"] for tie in (values.get("WA_Contact"), values.get("Parent_Id")) if tie}
 
 
-def _row(values: dict[str, Any]) -> str:
+def _row(account: Account, record: Record) -> str:
+    values, attached = record.values, _attached(account, record)
     if content := values.get("Note_Content"):
         title = escape(str(values.get("Note_Title") or ""))
-        return f"<article><strong>{title}</strong><br>{escape(content).replace(chr(10), '<br>')}</article>"
+        text = escape(content).replace(chr(10), "<br>")
+        return f"<article><strong>{title}</strong><br>{text}{attached}</article>"
     url, cells = (
         str(values.get("WA_Media_URL") or ""),
         [escape(str(values.get(one) or "")) for one in _COLUMNS],
     )
     if url.startswith(("https://", "http://")):
         cells[0] = f'<a href="{escape(url)}">{cells[0]}</a>'
-    return f"<article>{' · '.join(cell for cell in cells if cell)}</article>"
+    return f"<article>{' · '.join(cell for cell in cells if cell)}{attached}</article>"
+
+
+def _attached(account: Account, record: Record) -> str:
+    rows = (
+        f'<li><a href="/crm/org{account.org_id}/files/{one.id}">{escape(one.name)}</a>'
+        f" · {escape(one.content_type)} · {len(one.content):,} bytes</li>"
+        for one in account.files.on(record)
+    )
+    listed = "".join(rows)
+    return f"<ul>{listed}</ul>" if listed else ""

@@ -72,10 +72,7 @@ def delete(account: Account, call: Call) -> Answer:
 
 def purge(account: Account, call: Call) -> Answer:
     record_id = call.path["record_id"]
-    found = next((records[record_id] for records in account.records.values() if record_id in records), None)
-    if found is None or found.is_live or found.is_purged:
-        raise Refusal("INVALID_DATA", "the id given seems to be invalid", api_name="id")
-    found.is_purged = True
+    account.purge(record_id)
     return 200, {"recycle_bin": [success({"id": record_id})]}
 
 

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 
 from sandbox.hubspot import shapes
+from sandbox.zoho import forms
 
 _FORM = "application/x-www-form-urlencoded"
 
 
 class CheckedTransport(shapes.CheckedTransport):
-    """As HubSpot's, with Zoho's shapes. The form that buys a token is checked as the object it stands for."""
+    """As HubSpot's, with Zoho's shapes. The forms that buy a token or bring a file are checked as the object they stand
+    for, and go on as they came."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        super().__init__(_AsForm(inner), "zoho")
+        super().__init__(_AsSent(inner), "zoho")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.headers.get("content-type") == _FORM:
-            form = dict(parse_qsl(request.content.decode()))
-            request = httpx.Request(request.method, request.url, json=form)
+        form = _form(request.headers.get("content-type", ""), await request.aread())
+        if form is not None:
+            as_sent = {"as_sent": request}
+            request = httpx.Request(request.method, request.url, json=form, extensions=as_sent)
         return await super().handle_async_request(request)
 
 
-class _AsForm(httpx.AsyncBaseTransport):
+class _AsSent(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.startswith("/oauth/"):
-            request = httpx.Request(request.method, request.url, data=json.loads(request.content))
-        return await self._inner.handle_async_request(request)
+        return await self._inner.handle_async_request(request.extensions.get("as_sent", request))
+
+
+def _form(content_type: str, content: bytes) -> Mapping[str, Any] | None:
+    if content_type == _FORM:
+        return dict(parse_qsl(content.decode()))
+    if not forms.is_form(content_type):
+        return None
+    return {
+        name: {
+            "file_name": sent.file_name,
+            "content_type": sent.content_type,
+            "size_bytes": len(sent.content),
+        }
+        for name, sent in forms.parse(content_type, content).items()
+    }

@@ -28,16 +28,20 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     Wanted,
     WriteResult,
     untold,
 )
 from acervo.crms.mapping import Place
 from acervo.crms.pace import Pace
-from acervo.crms.zoho import asked, contacts, many_contacts, media, notes, related, schema
+from acervo.crms.zoho import asked, contacts, many_contacts, media, notes, related, schema, uploads
 from acervo.crms.zoho.api import API_VERSION, LANES, Api
 from acervo.crms.zoho.centres import centre_of
 from acervo.crms.zoho.names import CONTACTS, LOOKUPS, Names
+from acervo.crms.zoho.uploads import TERMS
 
 Model = Literal["object", "activity"]
 
@@ -52,6 +56,7 @@ class Zoho:
     asks: ClassVar[tuple[Asked, ...]] = asked.ASKS
     access = staticmethod(asked.access)
     secret_names: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "refresh_token")
+    uploads: ClassVar[UploadTerms | None] = TERMS
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
@@ -166,6 +171,12 @@ class Zoho:
         if media.object_type == "note":
             return await notes.erase(self._api, self._names, media.record_id)
         return await _erase_record(self._api, self._names, _ours(media), also)
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        return await uploads.add(self._api, self._names, upload)
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        return await uploads.remove(self._api, self._names, uploaded)
 
     async def _likely_model(self) -> Model:
         """Before the fields are set up: by the module, if somebody made it, or else by the edition."""

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from acervo.crms.batches import chunks
+from acervo.crms.bodies import Body
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, Effect, connection_key
 from acervo.crms.pace import Pace, shared_pace
@@ -19,6 +20,7 @@ API_VERSION = "v8"
 BATCH = 100
 FIELDS_AT_ONCE = 5
 PAGE = 200
+ATTACHMENTS = "Attachments"
 
 LANES = (("burst", 50, 1.0),)
 """Zoho counts calls under way, not calls a second; this keeps a storm of refusals from hammering it."""
@@ -153,12 +155,22 @@ class Api:
         answer = await self._call("DELETE", f"/settings/recycle_bin/{record_id}")
         done(_outcomes(answer, "recycle_bin", 1))
 
+    async def attach(self, module: str, record_id: str, form: Body) -> str:
+        """The new file's id. Not idempotent: a name may stand there twice."""
+        answer = await self._call("POST", f"/{module}/{record_id}/{ATTACHMENTS}", body=form)
+        return str(done(_outcomes(answer, "data", 1))["id"])
+
+    async def detach(self, module: str, record_id: str, file_id: str) -> None:
+        answer = await self._call("DELETE", f"/{module}/{record_id}/{ATTACHMENTS}/{file_id}")
+        done(_outcomes(answer, "data", 1))
+
     async def _call(
         self,
         method: str,
         path: str,
         *,
         json: Any = None,
+        body: Body | None = None,
         params: Mapping[str, str | int] | None = None,
         effect: Effect | None = None,
     ) -> Json:
@@ -168,7 +180,7 @@ class Api:
                 "what is left of Zoho's credits today is for other apps",
                 retry_after_s=QUOTA_WAIT_S,
             )
-        answer = await self.http.call(method, path, json=json, params=params, effect=effect)
+        answer = await self.http.call(method, path, json=json, body=body, params=params, effect=effect)
         if not isinstance(answer, dict):
             raise _odd()
         return answer

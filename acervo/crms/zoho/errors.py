@@ -32,6 +32,7 @@ _BY_CODE: Mapping[str, _Meaning] = {
         "the access lacks a scope; make a new grant with all of them",
     ),
     "NO_PERMISSION": (CrmErrorKind.FORBIDDEN, "the Zoho user, or the edition, may not do this"),
+    "AUTHORIZATION_FAILED": (CrmErrorKind.FORBIDDEN, "the Zoho user may not do this"),
     "PERMISSION_DENIED": (CrmErrorKind.FORBIDDEN, "the Zoho user may not do this"),
     "NOT_ALLOWED": (CrmErrorKind.FORBIDDEN, "the edition does not allow this"),
     "LICENSE_LIMIT_EXCEEDED": (CrmErrorKind.FORBIDDEN, "the edition has no room for this"),
@@ -46,6 +47,8 @@ _BY_CODE: Mapping[str, _Meaning] = {
     "INVALID_DATA": (CrmErrorKind.VALIDATION, "Zoho did not accept a value"),
     "MANDATORY_NOT_FOUND": (CrmErrorKind.VALIDATION, "a field that is mandatory in Zoho is missing"),
     "LIMIT_EXCEEDED": (CrmErrorKind.VALIDATION, "Zoho has no room for more of this"),
+    "FILE_SIZE_MORE_THAN_ALLOWED_SIZE": (CrmErrorKind.VALIDATION, "the file is larger than Zoho takes"),
+    "BODY_SIZE_REACHED": (CrmErrorKind.VALIDATION, "the file is larger than Zoho takes"),
 }
 _BY_STATUS: Mapping[int, _Meaning] = {
     400: _BY_CODE["INVALID_DATA"],
@@ -53,6 +56,8 @@ _BY_STATUS: Mapping[int, _Meaning] = {
     403: _BY_CODE["NO_PERMISSION"],
     404: (CrmErrorKind.NOT_FOUND, "the record does not exist in Zoho (any more)"),
     412: _BY_CODE["RECORD_MODIFIED"],
+    413: _BY_CODE["BODY_SIZE_REACHED"],
+    415: (CrmErrorKind.VALIDATION, "Zoho does not take a file like this"),
     429: _BY_CODE["TOO_MANY_REQUESTS"],
 }
 _TOKEN_REFUSALS = frozenset({"invalid_code", "invalid_client", "invalid_client_secret", "invalid_grant"})
@@ -99,7 +104,7 @@ def _error(entry: Mapping[str, Any], status: int) -> CrmError:
     details = details if isinstance(details, dict) else {}
     kind, words = _BY_CODE.get(code) or _BY_STATUS.get(status) or _unlisted(status)
     field = str(details.get("api_name", ""))
-    if kind is CrmErrorKind.VALIDATION and field == "id":
+    if kind is CrmErrorKind.VALIDATION and (field == "id" or _is_about_the_address(code, details, status)):
         kind, words = _BY_STATUS[404]
     code_words = [code] if _CODE_WORD.match(code) else []
     if _FIELD_NAME.match(field):
@@ -112,6 +117,11 @@ def _error(entry: Mapping[str, Any], status: int) -> CrmError:
         retry_after_s=_LOCKED_WAIT_S if kind is CrmErrorKind.LOCKED else None,
         existing_id=_existing(details) if kind is CrmErrorKind.CONFLICT else None,
     )
+
+
+def _is_about_the_address(code: str, details: Mapping[str, Any], status: int) -> bool:
+    """Something that is gone is called invalid data too: with the part of the address that is meant, or with 404."""
+    return code == "INVALID_DATA" and (status == 404 or "resource_path_index" in details)
 
 
 def _existing(details: Mapping[str, Any]) -> str | None:

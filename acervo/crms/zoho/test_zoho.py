@@ -2,11 +2,12 @@
 
 import httpx
 
-from acervo.crms.conformance import RenewingScenarios, World
+from acervo.crms.conformance import RenewingScenarios
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.fields import CHOICE_LABELS
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.tokens import OwnToken
+from acervo.crms.upload_conformance import UploadScenarios, UploadWorld
 from acervo.crms.virtual_time import VirtualTime
 from acervo.crms.zoho.adapter import Zoho
 from acervo.crms.zoho.api import AT_ONCE, LANES
@@ -32,7 +33,7 @@ class TimedTransport(CheckedTransport):
             return await super().handle_async_request(request)
 
 
-class ZohoWorld(World):
+class ZohoWorld(UploadWorld):
     """`others`: calls of the customer's other apps that are always under way."""
 
     def __init__(self, plan="object", **facts):
@@ -135,6 +136,12 @@ class ZohoWorld(World):
     def held(self, place, record_id):
         return self.account.find(record_id).values
 
+    def uploads(self, file_name):
+        return {one.id: one.content for one in self.account.files.named(file_name)}
+
+    def lose_next_answer_about_an_upload(self):
+        self.account.faults.add(Fault("timeout_after_commit", method="POST", path_has="/Attachments"))
+
     def limits(self):
         traffic = self.account.traffic
         return {
@@ -157,12 +164,12 @@ class ZohoWorld(World):
         return f"/{MODULE}/upsert" if self.is_object else "/v8/Notes"
 
 
-class TestZohoEnterprise(RenewingScenarios):
+class TestZohoEnterprise(RenewingScenarios, UploadScenarios):
     def make_world(self):
         return ZohoWorld(self.plan)
 
 
-class TestZohoWithoutModules(RenewingScenarios):
+class TestZohoWithoutModules(RenewingScenarios, UploadScenarios):
     plan = "activity"
     has_fields = False
     storm_items = 300  # every batch lists the notes of its contacts first
