@@ -67,8 +67,8 @@ class Desk:
         return self.tickets[ticket_id]
 
     def update(self, ticket: Ticket, changes: Mapping[str, Any]) -> Comment | None:
-        """The comment it made. Raises Refusal 409 when the ticket changed since the stamp, 422 when it is closed, 429 when it is too
-        often."""
+        """The comment it made. Raises Refusal 409 when the ticket changed since the stamp, 422 when it is closed, 429
+        when it is too often."""
         if changes.get("safe_update") and changes.get("updated_stamp") != moment(ticket.updated_at):
             raise Refusal(409, {"error": "UpdateConflict", "description": "Safe Update prevented the update"})
         _expect_open(ticket)

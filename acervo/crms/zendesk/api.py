@@ -258,11 +258,12 @@ class Api:
         self, comment_id: str, ticket_id: str, html_body: str, urls: Sequence[str] = ()
     ) -> Json:
         """What stands in `<redact>` is removed for good, and the comment's files with these addresses, from closed
-        tickets too. The comment as it is then."""
+        tickets too. The comment as it is then, where Zendesk shows it."""
         body: dict[str, Any] = {"ticket_id": int(ticket_id), "html_body": html_body}
         if urls:
             body["external_attachment_urls"] = list(urls)
-        return _part("comment", await self._call("PUT", f"/comment_redactions/{comment_id}", json=body))
+        comment = (await self._call("PUT", f"/comment_redactions/{comment_id}", json=body)).get("comment")
+        return comment if isinstance(comment, dict) else {}
 
     # --- files ---
 

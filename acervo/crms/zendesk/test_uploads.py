@@ -14,6 +14,7 @@ from acervo.crms.zendesk.api import CHANGES_PER_TICKET
 from acervo.crms.zendesk.test_zendesk import ZendeskWorld
 from sandbox.hubspot.shapes import CheckedTransport, ShapeFault
 from sandbox.zendesk import Fault
+from sandbox.zendesk.calls import moment
 from sandbox.zendesk.files import REDACTED
 
 UPLOADS = "POST /api/v2/uploads"
@@ -400,9 +401,11 @@ async def test_both_sides_are_held_to_the_shapes_of_files(world):
     headers = {"Authorization": f"Bearer {next(iter(world.account.tokens))}"}
     with pytest.raises(ShapeFault):
         await world.http.post(f"{base}/uploads?filename=a.mp3", content=b"x", headers=headers)
-    two = {"comment": {"html_body": "<p>x</p>", "public": False, "uploads": ["a", "b"]}}
-    with pytest.raises(ShapeFault):
-        await world.http.put(f"{base}/tickets/{ticket.id}", json={"ticket": two}, headers=headers)
+    note = {"html_body": "<p>x</p>", "public": False, "uploads": ["a", "b"]}
+    change = {"comment": note, "additional_tags": ["whatsapp_media"], "safe_update": True}
+    change["updated_stamp"] = moment(ticket.updated_at)
+    with pytest.raises(ShapeFault, match="uploads"):
+        await world.http.put(f"{base}/tickets/{ticket.id}", json={"ticket": change}, headers=headers)
     wrong = httpx.MockTransport(lambda request: httpx.Response(201, json={"upload": {"token": ""}}))
     with pytest.raises(ShapeFault):
         await httpx.AsyncClient(transport=CheckedTransport(wrong, "zendesk")).post(
