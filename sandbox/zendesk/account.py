@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.hubspot.faults import Faults
 from sandbox.hubspot.limits import Window
 from sandbox.zendesk.desk import Desk
+from sandbox.zendesk.files import File
 from sandbox.zendesk.objects import Objects, Record
 from sandbox.zendesk.people import People
 
@@ -54,6 +55,8 @@ class Account:
         self.away_until = 0.0
         """Until then everything is answered with 503."""
         self.role = "admin"
+        self.takes_uploads = True
+        """Whether its settings let anybody put files on tickets."""
         self.faults = Faults()
         self.minute = Window(per_minute, 60.0, clock)
         self.ticket_updates = Window(100, 60.0, clock)
@@ -101,6 +104,16 @@ class Account:
             for comment in ticket.comments
             if f"<p>wa-media:{media_id}</p>" in comment.html
         ]
+
+    def files_named(self, name: str) -> dict[str, File]:
+        """Those that hang on a comment, by ticket, comment and file."""
+        return {
+            f"{ticket.id}/{comment.id}/{file.id}": file
+            for ticket in self.desk.tickets.values()
+            for comment in ticket.comments
+            for file in comment.files
+            if file.name == name
+        }
 
     def everything(self) -> str:
         """All that can be read in it."""

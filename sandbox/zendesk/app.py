@@ -16,13 +16,14 @@ from starlette.routing import Route
 
 from sandbox.hubspot.faults import Fault
 from sandbox.silence import hang
-from sandbox.zendesk import objects_api, page, tickets_api, users_api
+from sandbox.zendesk import files_api, objects_api, page, tickets_api, users_api
 from sandbox.zendesk.account import Account
 from sandbox.zendesk.calls import Answer, Call, Refusal
 
 Endpoint = Callable[[Account, Call], Answer]
 
 _OBJECT = "/api/v2/custom_objects/{key}"
+_COMMENT = "/api/v2/tickets/{ticket_id:int}/comments/{comment_id:int}"
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/api/v2/users/me", users_api.me),
     ("GET", "/api/v2/users/show_many", users_api.show_many),
@@ -52,6 +53,9 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("PUT", "/api/v2/tickets/{ticket_id:int}", tickets_api.update),
     ("GET", "/api/v2/tickets/{ticket_id:int}/comments", tickets_api.comments),
     ("PUT", "/api/v2/comment_redactions/{comment_id:int}", tickets_api.redact),
+    ("POST", "/api/v2/uploads", files_api.upload),
+    ("DELETE", "/api/v2/uploads/{token}", files_api.delete_upload),
+    ("PUT", f"{_COMMENT}/attachments/{{attachment_id:int}}/redact", files_api.redact_attachment),
 )
 _NOT_LET_IN = {
     "error": "invalid_token",
@@ -121,11 +125,14 @@ def _served(account: Account, endpoint: Endpoint, hang_s: float | None) -> Calla
 
 async def _answer(account: Account, endpoint: Endpoint, request: Request, fault: Fault | None) -> Response:
     raw = await request.body()
+    is_file = endpoint is files_api.upload
     try:
         call = Call(
             path={name: str(value) for name, value in request.path_params.items()},
             query=dict(request.query_params),
-            body=json.loads(raw) if raw else None,
+            body=json.loads(raw) if raw and not is_file else None,
+            content=raw if is_file else b"",
+            content_type=request.headers.get("content-type", ""),
             base=str(request.base_url).rstrip("/"),
             fails_last_item=bool(fault and fault.kind == "partial"),
         )

@@ -17,6 +17,9 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    content: bytes = field(default=b"", repr=False)
+    """Of a call whose body is a file."""
+    content_type: str = ""
     base: str = ""
     fails_last_item: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from acervo.crms.fields import MEDIA_FIELDS
 from sandbox.zendesk.account import MEDIA, Account
 from sandbox.zendesk.desk import Ticket
+from sandbox.zendesk.files import File
 from sandbox.zendesk.objects import Record
 from sandbox.zendesk.people import User
 
@@ -45,13 +47,29 @@ def routes(account: Account) -> list[Route]:
         found = one.records.get(request.path_params["record_id"]) if one else None
         return _of(account, {int(found.values.get("contact") or 0)} if found else set())
 
+    async def content(request: Request) -> Response:
+        key = request.path_params["key"]
+        found = next((file for file in _files(account) if file.key == key), None)
+        if found is None:
+            return Response(status_code=404)
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(found.content, media_type=found.type, headers=headers)
+
     return [
         Route("/", home),
+        Route("/attachments/token/{key}/", content),
         Route("/agent", home),
         Route("/agent/users/{user_id:int}", user),
         Route("/agent/tickets/{ticket_id:int}", ticket),
         Route(f"/agent/custom-objects/{MEDIA}/records/{{record_id}}", record),
     ]
+
+
+def _files(account: Account) -> Iterator[File]:
+    """Those an agent sees: an upload that hangs on nothing is not among them."""
+    for ticket in account.desk.tickets.values():
+        for comment in ticket.comments:
+            yield from comment.files
 
 
 def _live(account: Account) -> list[User]:
@@ -114,5 +132,13 @@ def _row(record: Record) -> str:
 
 def _ticket(ticket: Ticket) -> str:
     # Comments are html in Zendesk as well; what stands in them is the product's responsibility.
-    comments = "".join(f"<article>{comment.html}</article>" for comment in ticket.comments)
+    comments = "".join(
+        f"<article>{comment.html}{''.join(map(_file, comment.files))}</article>"
+        for comment in ticket.comments
+    )
     return f"<h3>#{ticket.id} {escape(ticket.subject)} ({escape(ticket.status)})</h3>{comments}"
+
+
+def _file(file: File) -> str:
+    facts = f"{escape(file.type)}, {len(file.content):,} bytes"
+    return f'<p>📎 <a href="{escape(file.url(""))}">{escape(file.name)}</a> ({facts})</p>'

@@ -1,6 +1,7 @@
 """The simulated account over a real socket, the page a person opens, and the rules it keeps like Zendesk."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from sandbox.zendesk import app, create_account
 from sandbox.zendesk.account import CLIENT_ID, MEDIA
+from sandbox.zendesk.calls import Refusal
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -100,3 +102,47 @@ def test_a_merge_loses_what_zendesk_loses():
     assert not old.is_active
     assert account.people.by_external_id("wa:1") is None
     assert ticket.requester_id == ana.id
+
+
+async def test_a_file_is_uploaded_hung_on_a_note_and_shown_to_whoever_opens_the_page(served):
+    async with httpx.AsyncClient(base_url=served) as http:
+        sold = await http.post("/oauth/tokens", json=wanted("demo-secret"))
+        headers = {"Authorization": f"Bearer {sold.json()['access_token']}"}
+        url = "/api/v2/uploads?filename=voice-1.mp3"
+        kind = {"Content-Type": "audio/mpeg"}
+        uploaded = await http.post(url, content=b"sound" * 1000, headers={**headers, **kind})
+        assert uploaded.status_code == 201
+        assert "voice-1.mp3" not in (await http.get("/")).text
+        (ticket,) = (
+            await http.get(f"/api/v2/users/{await bruno(http)}/tickets/requested", headers=headers)
+        ).json()["tickets"]
+        token = uploaded.json()["upload"]["token"]
+        note = {"html_body": "<p>x</p>", "public": False, "uploads": [token]}
+        path = f"/api/v2/tickets/{ticket['id']}"
+        told = await http.put(path, json={"ticket": {"comment": note}}, headers=headers)
+        (event,) = told.json()["audit"]["events"]
+        (shown,) = event["attachments"]
+        assert (shown["file_name"], shown["size"]) == ("voice-1.mp3", 5000)
+        assert "voice-1.mp3" in (await http.get("/")).text
+        content = await http.get(shown["content_url"])
+        assert (content.content, content.headers["Content-Type"]) == (b"sound" * 1000, "audio/mpeg")
+        assert (await http.put(path, json={"ticket": {"comment": note}}, headers=headers)).status_code == 422
+
+
+async def bruno(http):
+    return re.search(r'id="user-(\d+)"><h2>Bruno', (await http.get("/")).text)[1]
+
+
+def test_an_upload_nobody_took_is_forgotten_after_an_hour():
+    moment = [1_000.0]
+    files = create_account("s", clock=lambda: moment[0]).desk.files
+    first, _ = files.upload("a.mp3", "audio/mpeg", b"x")
+    moment[0] += 3000
+    second, kept = files.upload("b.mp3", "audio/mpeg", b"y")
+    moment[0] += 700
+    for token in (first, "unknown"):
+        with pytest.raises(Refusal):
+            files.take([token])
+        with pytest.raises(Refusal):
+            files.drop(token)
+    assert files.take([second]) == [kept]

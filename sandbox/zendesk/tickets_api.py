@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from sandbox.zendesk.account import Account
 from sandbox.zendesk.calls import Answer, Call, Refusal, forbidden, invalid, page_of
 
@@ -38,13 +40,14 @@ def update(account: Account, call: Call) -> Answer:
         body = {"error": "APIRateLimitExceeded", "description": "Too many ticket updates"}
         raise Refusal(429, {**body, "wait_s": account.ticket_updates.wait_s})
     ticket = account.desk.get(int(call.path["ticket_id"]))
-    account.desk.update(ticket, call.part("ticket"))
-    return 200, {"ticket": account.desk.as_json(ticket, call.base), "audit": {"id": 1, "events": []}}
+    made = account.desk.update(ticket, call.part("ticket"))
+    events = [account.desk.comment_as_json(made, call.base)] if made else []
+    return 200, {"ticket": account.desk.as_json(ticket, call.base), "audit": {"id": 1, "events": events}}
 
 
 def comments(account: Account, call: Call) -> Answer:
     ticket = account.desk.get(int(call.path["ticket_id"]))
-    shown = [account.desk.comment_as_json(comment) for comment in ticket.comments]
+    shown = [account.desk.comment_as_json(comment, call.base) for comment in ticket.comments]
     return page_of(shown, "comments", call.query)
 
 
@@ -52,5 +55,7 @@ def redact(account: Account, call: Call) -> Answer:
     if not account.desk.has_workspace:
         raise forbidden()
     ticket = account.desk.get(int(call.body["ticket_id"]))
-    comment = account.desk.redact(ticket, int(call.path["comment_id"]), call.body["html_body"])
-    return 200, {"comment": account.desk.comment_as_json(comment)}
+    urls = call.body.get("external_attachment_urls", ())
+    keys = {urlsplit(url).path.removesuffix("/").rpartition("/")[2] for url in urls}
+    comment = account.desk.redact(ticket, int(call.path["comment_id"]), call.body.get("html_body"), keys)
+    return 200, {"comment": account.desk.comment_as_json(comment, call.base)}

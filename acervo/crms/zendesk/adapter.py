@@ -28,6 +28,9 @@ from acervo.crms.contract import (
     RelatedRef,
     SchemaReport,
     Told,
+    Upload,
+    Uploaded,
+    UploadTerms,
     Wanted,
     WriteResult,
     untold,
@@ -37,6 +40,7 @@ from acervo.crms.pace import Pace
 from acervo.crms.zendesk import access, asked, contacts, many_contacts, media, notes, schema, tickets
 from acervo.crms.zendesk.api import OUR_SHARE, SMALLEST_PLAN_PER_MINUTE, ZENDESK_API_VERSION, Api
 from acervo.crms.zendesk.records import Records
+from acervo.crms.zendesk.uploads import TERMS, put, remove
 
 _RELATES_TO = ("contact", "ticket")
 
@@ -52,6 +56,7 @@ class Zendesk:
     access = staticmethod(asked.access)
     refuse = staticmethod(asked.refuse)
     secret_names: ClassVar[tuple[str, ...]] = ("secret",)
+    uploads: ClassVar[UploadTerms | None] = TERMS
 
     def __init__(
         self, credentials: CrmCredentials, http: httpx.AsyncClient, *, pace: Pace | None = None
@@ -172,6 +177,12 @@ class Zendesk:
         if media.object_type == "note":
             return await notes.erase(self._api, media)
         return await _erase_record(self._api, media.record_id, also)
+
+    async def upload(self, upload: Upload) -> Uploaded:
+        return await put(self._api, self._language, upload)
+
+    async def remove_upload(self, uploaded: Uploaded) -> EraseResult:
+        return await remove(self._api, uploaded)
 
     async def _known_model(self) -> str:
         if self._model is None:

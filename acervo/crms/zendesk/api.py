@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 import httpx
 
 from acervo.crms.batches import chunks
+from acervo.crms.bodies import Body
 from acervo.crms.contract import CrmCredentials, CrmError, CrmErrorKind
 from acervo.crms.http import CrmHttp, connection_key
 from acervo.crms.pace import Pace, RollingLimit, shared_pace
@@ -229,33 +231,70 @@ class Api:
         return _having("id", _part("ticket", await self._call("POST", "/tickets", json={"ticket": ticket})))
 
     async def update_ticket(self, ticket_id: str, ticket: Json) -> Json:
-        """A comment in it is a new one each time: not safe to repeat. Raises CrmError LOCKED, with the wait, when
-        this one ticket had its share for now; that is no reason for others to wait."""
-        changes = self._changes_of(ticket_id)
-        if (wait_s := changes.wait_s(self.now())) > 0:
+        """A comment in it is a new one each time: not safe to repeat. Raises CrmError LOCKED as `expect_share`
+        does."""
+        return _having("id", _part("ticket", await self._change(ticket_id, ticket)))
+
+    async def add_comment(self, ticket_id: str, ticket: Json) -> list[Json]:
+        """`update_ticket`, for the comment it makes, with its files: as the audit of the change tells it, if it does."""
+        audit = (await self._change(ticket_id, ticket)).get("audit")
+        events = audit.get("events") if isinstance(audit, dict) else None
+        rows = events if isinstance(events, list) else []
+        return [row for row in rows if isinstance(row, dict) and row.get("type") == "Comment"]
+
+    def expect_share(self, ticket_id: str) -> None:
+        """Raises CrmError LOCKED, with the wait, when this one ticket was changed as often as we may for now; that is
+        no reason for others to wait."""
+        if (wait_s := self._changes_of(ticket_id).wait_s(self.now())) > 0:
             raise CrmError(
                 CrmErrorKind.LOCKED, "this ticket was changed often in a short time", retry_after_s=wait_s
             )
-        changes.start(self.now())
-        answer = await self._call(
+
+    async def comments(self, ticket_id: str) -> list[Json]:
+        """Oldest first."""
+        return await self._all(f"/tickets/{ticket_id}/comments", "comments")
+
+    async def redact_comment(
+        self, comment_id: str, ticket_id: str, html_body: str, urls: Sequence[str] = ()
+    ) -> Json:
+        """What stands in `<redact>` is removed for good, and the comment's files with these addresses, from closed
+        tickets too. The comment as it is then, where Zendesk shows it."""
+        body: dict[str, Any] = {"ticket_id": int(ticket_id), "html_body": html_body}
+        if urls:
+            body["external_attachment_urls"] = list(urls)
+        comment = (await self._call("PUT", f"/comment_redactions/{comment_id}", json=body)).get("comment")
+        return comment if isinstance(comment, dict) else {}
+
+    # --- files ---
+
+    async def upload(self, file_name: str, body: Body) -> str:
+        """The token of a file that hangs on nothing yet; Zendesk forgets it after an hour."""
+        answer = await self.http.call(
+            "POST", f"{_V2}/uploads", params={"filename": file_name}, body=body, lanes=("minute",)
+        )
+        return str(_having("token", _part("upload", answer))["token"])
+
+    async def delete_upload(self, token: str) -> None:
+        """One that no comment took."""
+        await self.http.call("DELETE", f"{_V2}/uploads/{quote(token, safe='')}", lanes=("minute",))
+
+    async def redact_attachment(self, ticket_id: str, comment_id: str, attachment_id: str) -> None:
+        """An empty file of another name stands in its place. Not on closed tickets."""
+        path = f"{_V2}/tickets/{ticket_id}/comments/{comment_id}/attachments/{attachment_id}/redact"
+        await self.http.call("PUT", path, lanes=("minute",))
+
+    # --- how ---
+
+    async def _change(self, ticket_id: str, ticket: Json) -> Json:
+        self.expect_share(ticket_id)
+        self._changes_of(ticket_id).start(self.now())
+        return await self._call(
             "PUT",
             f"/tickets/{ticket_id}",
             json={"ticket": ticket},
             effect="once",
             lanes=("tickets", "minute"),
         )
-        return _having("id", _part("ticket", answer))
-
-    async def comments(self, ticket_id: str) -> list[Json]:
-        """Oldest first."""
-        return await self._all(f"/tickets/{ticket_id}/comments", "comments")
-
-    async def redact_comment(self, comment_id: str, ticket_id: str, html_body: str) -> None:
-        """What stands in `<redact>` is removed for good."""
-        body = {"ticket_id": int(ticket_id), "html_body": html_body}
-        await self._call("PUT", f"/comment_redactions/{comment_id}", json=body)
-
-    # --- how ---
 
     def _changes_of(self, ticket_id: str) -> RollingLimit:
         tickets = _CHANGES.setdefault(self._pace, {})

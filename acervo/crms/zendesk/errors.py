@@ -14,6 +14,7 @@ _CODE_WORD = re.compile(r"^[A-Za-z][A-Za-z_]{2,60}$")
 _REQUEST_ID = re.compile(r"^[0-9a-fA-F-]{8,64}$")
 _OUR_FIELDS = re.compile(r"\bwa_[a-z0-9_]+\b|\bmedia_url\b|\bexternal_id\b")
 _DUPLICATES = frozenset({"DuplicateValue", "Duplicate", "TakenValue"})
+_UNFIT_FILE = frozenset({"AttachmentUnprocessable", "AttachmentTooLarge"})
 NO_SUCH_FEATURE = "InvalidEndpoint"
 """404 with this word: the plan lacks the feature. With `RecordNotFound`: the id is wrong."""
 
@@ -77,6 +78,11 @@ def _sharpened(
         return CrmErrorKind.FORBIDDEN, "the Zendesk plan lacks this feature"
     if status == 409 and "UpdateConflict" in codes:
         return CrmErrorKind.CONFLICT, "somebody changed the ticket at the same moment"
+    if status == 413 or _UNFIT_FILE.intersection(codes):
+        return (
+            CrmErrorKind.VALIDATION,
+            "the file is too large for Zendesk, or this account takes none of its type",
+        )
     if status == 422 and _DUPLICATES.intersection(codes):
         return CrmErrorKind.CONFLICT, "Zendesk already has a record with this value"
     return kind, words

@@ -2,10 +2,11 @@
 
 import httpx
 
-from acervo.crms.conformance import RenewingScenarios, World
+from acervo.crms.conformance import RenewingScenarios
 from acervo.crms.contract import CrmCredentials
 from acervo.crms.pace import Pace, RollingLimit
 from acervo.crms.tokens import OwnToken
+from acervo.crms.upload_conformance import UploadScenarios, UploadWorld
 from acervo.crms.virtual_time import VirtualTime
 from acervo.crms.zendesk.adapter import Zendesk
 from acervo.crms.zendesk.api import lanes
@@ -27,7 +28,7 @@ class TimedTransport(CheckedTransport):
             return await super().handle_async_request(request)
 
 
-class ZendeskWorld(World):
+class ZendeskWorld(UploadWorld):
     related_type = "ticket"
 
     def __init__(self, plan="object"):
@@ -179,6 +180,13 @@ class ZendeskWorld(World):
             return self.media.records[record_id].values
         return self.account.people.users[int(record_id)].user_fields
 
+    def uploads(self, file_name):
+        return {key: file.content for key, file in self.account.files_named(file_name).items()}
+
+    def lose_next_answer_about_an_upload(self):
+        """That of the note they hang on: bytes that hang on nothing are soon forgotten."""
+        self.account.faults.add(Fault("timeout_after_commit", method="PUT", path_has="/api/v2/tickets/"))
+
     def limits(self):
         windows = {"minute": self.account.minute, "ticket updates": self.account.ticket_updates}
         peaks = {name: (window.peak, window.limit) for name, window in windows.items()}
@@ -187,12 +195,12 @@ class ZendeskWorld(World):
         return {**peaks, "jobs": (self.account.objects.most_jobs, self.account.objects.jobs_at_once)}
 
 
-class TestZendeskSuite(RenewingScenarios):
+class TestZendeskSuite(RenewingScenarios, UploadScenarios):
     def make_world(self):
         return ZendeskWorld(self.plan)
 
 
-class TestZendeskWithoutCustomObjects(RenewingScenarios):
+class TestZendeskWithoutCustomObjects(RenewingScenarios, UploadScenarios):
     plan = "activity"
     has_fields = False
     storm_items = 1000

@@ -80,15 +80,12 @@ async def create(api: Api, user_id: str, html: str | None) -> Json:
 async def comment(api: Api, ticket: Json, html: str) -> Json:
     """An internal note. Raises CrmError CONFLICT when the ticket changed since it was read: what was looked for and
     not found may be there by now."""
-    return await api.update_ticket(
-        str(ticket["id"]),
-        {
-            "comment": {"html_body": html, "public": False},
-            "additional_tags": [TAG],
-            "safe_update": True,
-            "updated_stamp": ticket.get("updated_at"),
-        },
-    )
+    return await api.update_ticket(str(ticket["id"]), _noted(ticket, html))
+
+
+async def attach(api: Api, ticket: Json, html: str, token: str) -> Sequence[Json]:
+    """`comment`, with an uploaded file on it; the comment it made, where Zendesk tells it."""
+    return await api.add_comment(str(ticket["id"]), _noted(ticket, html, uploads=[token]))
 
 
 async def point_to(
@@ -136,6 +133,15 @@ def blacked_out(html: str) -> str:
 def is_closed(ticket: Json) -> bool:
     """Nothing can be added to a closed ticket."""
     return ticket.get("status") == "closed"
+
+
+def _noted(ticket: Json, html: str, **more: Any) -> dict[str, Any]:
+    return {
+        "comment": {"html_body": html, "public": False, **more},
+        "additional_tags": [TAG],
+        "safe_update": True,
+        "updated_stamp": ticket.get("updated_at"),
+    }
 
 
 def _is_own(ticket: Json) -> bool:
