@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.forms import is_form, parts
 from sandbox.hubspot import associations_api, files_api, objects_api, page, schema_api, search
 from sandbox.hubspot.account import Account
 from sandbox.hubspot.calls import Answer, Call, error_json
 from sandbox.hubspot.faults import Fault
-from sandbox.hubspot.forms import is_form, parse
 from sandbox.hubspot.records import Refusal
 from sandbox.silence import hang
 
@@ -97,7 +97,7 @@ async def _answer(account: Account, endpoint: Endpoint, request: Request, fault:
     try:
         raw = await request.body()
         content_type = request.headers.get("content-type", "")
-        form = parse(content_type, raw) if is_form(content_type) else None
+        form = parts(content_type, raw) if is_form(content_type) else None
         call = Call(
             method=request.method,
             path=request.path_params,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.forms import Part
 from sandbox.hubspot.account import Account
-from sandbox.hubspot.forms import Form
 from sandbox.hubspot.records import Record, Refusal
 
 
@@ -20,7 +20,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    form: Form | None = None
+    form: Mapping[str, Part] | None = None
     host: str = ""
     fails_last_input: bool = False
 

@@ -14,13 +14,14 @@ def upload_file(account: Account, call: Call) -> Answer:
     _needs_scope(account)
     if call.form is None:
         raise Refusal(400, "VALIDATION_ERROR", "A multipart form is required")
-    sent, fields = call.form.files["file"], call.form.fields
+    sent = call.form["file"]
+    fields = {name: part.content.decode() for name, part in call.form.items() if not part.file_name}
     if ("folderPath" in fields) == ("folderId" in fields):
         raise Refusal(400, "VALIDATION_ERROR", "Either folderId or folderPath is required, not both")
     file = account.files.put(
         fields["folderPath"],
-        fields.get("fileName") or sent.name,
-        sent.content_type,
+        fields.get("fileName") or sent.file_name,
+        sent.type,
         sent.content,
         json.loads(fields["options"]),
         at=account.clock(),

@@ -13,7 +13,7 @@ import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
-from sandbox.hubspot.forms import is_form, parse
+from sandbox.forms import Part, is_form, parts
 
 _CALLS = "operations.json"
 _BYTES = "bytes"
@@ -62,9 +62,16 @@ async def _sent(request: httpx.Request) -> Any:
     if is_form(content_type):
         if len(content) != int(request.headers["content-length"]):
             raise ShapeFault("a form of another length than was said")
-        fields = parse(content_type, content).as_json()
-        return fields | {name: json.loads(fields[name]) for name in ("options",) if name in fields}
+        return {name: _told(name, part) for name, part in parts(content_type, content).items()}
     return json.loads(content) if content else None
+
+
+def _told(name: str, part: Part) -> Any:
+    """Of a file's bytes only how many there are."""
+    if part.file_name:
+        return {"name": part.file_name, "contentType": part.type, "size": len(part.content)}
+    said = part.content.decode()
+    return json.loads(said) if name == "options" else said
 
 
 def _operation(kind: str, method: str, path: str) -> tuple[str, str, str | None, dict[str, str | None]]:

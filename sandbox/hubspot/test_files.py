@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
+from sandbox.forms import parts
 from sandbox.hubspot import app, create_account
-from sandbox.hubspot.forms import parse
 
 EVERY_BYTE = bytes(range(256)) * 3 + b"\r\n--x\r\n\r\n\n\r"
 PRIVATE = {"access": "PRIVATE"}
@@ -84,7 +84,7 @@ async def test_a_form_that_hubspot_would_not_take_is_refused(account, http, chan
 )
 def test_half_a_form_is_none(content):
     with pytest.raises(ValueError, match="form"):
-        parse("multipart/form-data; boundary=x", content)
+        parts("multipart/form-data; boundary=x", content)
 
 
 async def test_without_the_scope_nothing_of_it_is_reached(account, http):

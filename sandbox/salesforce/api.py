@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sandbox.forms import Part
 from sandbox.salesforce import content, deploys, soql
 from sandbox.salesforce.fields import Refusal
-from sandbox.salesforce.forms import Part
 from sandbox.salesforce.org import Org
 
 VERSION = "67.0"

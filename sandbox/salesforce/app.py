@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.forms import parts
 from sandbox.hubspot.faults import Fault
 from sandbox.salesforce import api, page
 from sandbox.salesforce.api import DATA, Answer, Call
 from sandbox.salesforce.fields import Refusal
-from sandbox.salesforce.forms import parts
 from sandbox.salesforce.org import Org
 from sandbox.silence import hang
 

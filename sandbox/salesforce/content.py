@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sandbox.forms import Part
 from sandbox.salesforce.fields import Refusal
-from sandbox.salesforce.forms import Part
 from sandbox.salesforce.org import Org, Record
 
 PATH = "ContentDocument.LatestPublishedVersion.PathOnClient"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sandbox.forms import Part
 from sandbox.hubspot.faults import Faults
 from sandbox.hubspot.limits import Window
 from sandbox.salesforce.fields import ID, PREFIXES, STANDARD, FieldDef, Refusal, stored
-from sandbox.salesforce.forms import Part
 
 MEDIA = "WhatsApp_Media__c"
 FREE = frozenset({"PermissionSet", "PermissionSetAssignment", "Organization", "User"})

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from sandbox.salesforce.forms import parts
+from sandbox.forms import parts
 
 
 class ShapeFault(AssertionError):

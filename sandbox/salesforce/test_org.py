@@ -7,9 +7,9 @@ import sys
 import httpx
 import pytest
 
+from sandbox.forms import Part, parts
 from sandbox.salesforce import app, content, create_org
 from sandbox.salesforce.fields import FieldDef, Refusal
-from sandbox.salesforce.forms import Part, parts
 from sandbox.salesforce.org import MEDIA
 from sandbox.salesforce.soql import run
 

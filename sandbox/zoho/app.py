@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import forms
 from sandbox.hubspot.faults import Fault
 from sandbox.silence import hang
-from sandbox.zoho import auth, files_api, forms, page, records_api, schema_api, search
+from sandbox.zoho import auth, files_api, page, records_api, schema_api, search
 from sandbox.zoho.account import Account
 from sandbox.zoho.calls import Answer, Call
 from sandbox.zoho.records import Refusal
@@ -106,7 +107,7 @@ async def _body(request: Request) -> Any:
     raw = await request.body()
     content_type = request.headers.get("content-type", "")
     if forms.is_form(content_type):
-        return forms.parse(content_type, raw)
+        return forms.parts(content_type, raw)
     return json.loads(raw) if raw else None
 
 

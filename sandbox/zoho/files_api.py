@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.forms import Part
 from sandbox.zoho.account import Account
 from sandbox.zoho.calls import Answer, Call, listed, success
 from sandbox.zoho.files import FILE_LIMIT, REFUSED_ENDINGS, File
-from sandbox.zoho.forms import Sent
 from sandbox.zoho.records import Record, Refusal
 
 USER = {"id": "5843104000000280001", "name": "Integração"}
@@ -19,7 +19,7 @@ _HOLDER, _FILE = 1, 3
 def attach(account: Account, call: Call) -> Answer:
     holder = _holder(account, call)
     sent = call.body.get("file") if isinstance(call.body, dict) else None
-    if not isinstance(sent, Sent) or not sent.file_name or not sent.content:
+    if not isinstance(sent, Part) or not sent.file_name or not sent.content:
         raise Refusal("MANDATORY_NOT_FOUND", "required field not found", api_name="file")
     if len(sent.content) > FILE_LIMIT:
         raise Refusal("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "the file is out of the range", status=413)
@@ -28,7 +28,7 @@ def attach(account: Account, call: Call) -> Answer:
     space = account.files.space_bytes
     if space is not None and space < account.files.used_bytes + len(sent.content):
         raise Refusal("LIMIT_EXCEEDED", "no space is left for files")
-    one = account.add_file(holder.id, sent.file_name, sent.content, sent.content_type)
+    one = account.add_file(holder.id, sent.file_name, sent.content, sent.type)
     at = account.moment(one.created_at)
     details = {"id": one.id, "Created_Time": at, "Created_By": USER, "Modified_Time": at, "Modified_By": USER}
     return 200, {"data": [success(details, "attachment uploaded successfully")]}

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from sandbox import forms
 from sandbox.hubspot import shapes
-from sandbox.zoho import forms
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -45,8 +45,8 @@ def _form(content_type: str, content: bytes) -> Mapping[str, Any] | None:
     return {
         name: {
             "file_name": sent.file_name,
-            "content_type": sent.content_type,
+            "content_type": sent.type,
             "size_bytes": len(sent.content),
         }
-        for name, sent in forms.parse(content_type, content).items()
+        for name, sent in forms.parts(content_type, content).items()
     }

@@ -14,8 +14,8 @@ from acervo.crms.salesforce import package, uploads
 from acervo.crms.salesforce.definitions import media_definitions
 from acervo.crms.salesforce.places import CUSTOM_OBJECT
 from acervo.crms.salesforce.test_salesforce import BASE, SalesforceWorld
+from sandbox.forms import Part
 from sandbox.salesforce import Fault, content
-from sandbox.salesforce.forms import Part
 from sandbox.salesforce.shapes import ShapeFault
 
 MB = 1024 * 1024

@@ -1,9 +1,9 @@
-"""A multipart form, taken apart to the byte."""
+"""A multipart form, taken apart to the byte: what simulated accounts see, and whoever holds us to the shapes."""
 
 from __future__ import annotations
 
 import email
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,12 @@ class Part:
 
     type: str
     file_name: str
-    content: bytes
+    """Empty for what is no file."""
+    content: bytes = field(repr=False)
+
+
+def is_form(content_type: str) -> bool:
+    return content_type.startswith("multipart/form-data")
 
 
 def parts(content_type: str, body: bytes) -> dict[str, Part]:
