@@ -217,7 +217,15 @@ async def test_a_ticket_somebody_wrote_to_meanwhile_is_looked_at_again(world):
 
 async def test_two_who_bring_the_same_file_at_once_leave_it_once(world):
     _, _, upload = await on_a_ticket(world)
+    have_looked = asyncio.Barrier(2)
+
+    async def content():
+        await have_looked.wait()
+        yield SOUND
+
+    upload = replace(upload, content=content)
     both = await asyncio.gather(*(world.connector().upload(upload) for _ in range(2)))
+    assert world.transport.exchanges[UPLOADS] == 2
     assert both[0] == both[1]
     assert world.uploads(upload.file_name) == {both[0].file_id: SOUND}
     assert not waiting(world)

@@ -82,10 +82,10 @@ async def _look(api: Api, upload: Upload) -> tuple[Json, _Copy | None]:
     ticket_id, note_of = _place(upload.holder)
     ticket = await api.ticket(ticket_id)
     comments = await api.comments(ticket_id)
-    for copy in _copies(ticket_id, comments, _sought(upload)):
-        return ticket, copy
     if note_of and not any(note_of in card.cards(_html(row)) for row in comments):
         raise CrmError(CrmErrorKind.NOT_FOUND, "the note is no longer on its ticket", status=404)
+    for copy in _copies(ticket_id, comments, _sought(upload)):
+        return ticket, copy
     if tickets.is_closed(ticket):
         raise CrmError(CrmErrorKind.VALIDATION, "a closed ticket in Zendesk takes no files")
     return ticket, None
