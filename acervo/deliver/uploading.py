@@ -32,6 +32,7 @@ PLAYS: Final = (RenditionKind.MP3, RenditionKind.MP4)
 ACCOUNT: Final = frozenset({CrmErrorKind.AUTH_REVOKED, CrmErrorKind.AUTH_EXPIRED}) | refusals.RESTS
 """About the account as a whole. Not FORBIDDEN: links may go where bytes may not."""
 TOO_LARGE: Final = "too_large"
+KEPT_A_WHILE: Final = "kept_a_while"
 LOOKED_AT: Final = 20
 IN_HAND_S: Final = 30.0
 
@@ -235,7 +236,8 @@ def _keep(row: CrmUpload, done: Uploaded, size_bytes: int) -> None:
 def _forget(row: CrmUpload, left: str) -> None:
     with transaction.atomic():
         if CrmUpload.objects.filter(pk=row.pk).delete()[0]:
-            _record(row, "file.upload_removed", "", {"left": left} if left else {})
+            reason, facts = (KEPT_A_WHILE, {"left": left}) if left else ("", {})
+            _record(row, "file.upload_removed", reason, facts)
 
 
 def _let_go(row: CrmUpload) -> None:

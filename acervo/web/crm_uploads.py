@@ -32,7 +32,9 @@ def page(request: MemberRequest, connection: UUID) -> HttpResponse:
             "connection": account,
             "vendor": crm_guidance.vendor(account.kind),
             "terms": terms,
-            "needs_tie": terms and "media" not in terms.hangs_on and account.options.get("model") != "activity",
+            "needs_tie": terms
+            and "media" not in terms.hangs_on
+            and account.options.get("model") != "activity",
             "kinds": [words.KINDS[kind] for kind in mapping.current(account.pk)[1].kinds_with_bytes],
             "standing": standing,
             "is_moving": bool(standing.waiting or standing.leaving) and not account.paused_at,

@@ -43,6 +43,9 @@ from acervo.web.transcripts import shown as shown_transcript
 MOST_ENTRIES: Final = 60
 MOST_COPIES: Final = 20
 PLAYABLE: Final = (RenditionKind.MP3, RenditionKind.MP4)
+UPLOAD_REASONS: Final = frozenset(
+    {"upload.refused", "upload.stopped", "file.upload_left", "file.upload_removed"}
+)
 CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled", "file.left_in_crm")
 """Deeds whose reason is a code of the CRM's side."""
 NOT_SENT: Final = ("answer.failed", "answer.unknown")
@@ -252,6 +255,8 @@ def _why(entry: AuditEntry) -> words.Words:
         return _how_far(entry)
     if entry.action == "transcript.stopped":
         return words.transcript_trouble(entry.reason)
+    if entry.action in UPLOAD_REASONS:
+        return words.upload_refusal(entry.reason)
     return words.crm_refusal(entry.reason) if entry.action in CRM_REASONS else ""
 
 

@@ -382,6 +382,7 @@ UPLOAD_TROUBLES: Final[Mapping[str, Words]] = {
     CrmErrorKind.NOT_FOUND: _("The record that the file hangs on is no longer in the CRM."),
     CrmErrorKind.VALIDATION: _("The CRM did not accept the file."),
     CrmErrorKind.UNSUPPORTED: _("The CRM does not let go of this file. Remove it there by hand."),
+    "kept_a_while": _("The CRM may keep it a while longer, such as in its recycle bin."),
 }
 """Of the file itself; its link may well be there."""
 UPLOAD_STATES: Final[Mapping[str, Status]] = {

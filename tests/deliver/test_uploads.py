@@ -382,7 +382,7 @@ def test_what_a_crm_keeps_is_written_down(there, crm, upload):
     uploads.ask_removal(crm, by=BY)
     upload(type("Keeper", (FakeCrm,), {"remove_upload": partial}))
     entry = AuditEntry.objects.get(action="file.upload_removed")
-    assert entry.details["left"] == "15 days in the recycle bin"
+    assert (entry.reason, entry.details["left"]) == ("kept_a_while", "15 days in the recycle bin")
 
 
 def test_a_record_somebody_deleted_and_wants_again_gets_its_bytes_again(there, crm, deliver, upload):
