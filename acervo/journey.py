@@ -7,6 +7,7 @@
     prepare               facts and copies      prepare/      queue `prepare`, a job a file
     transcribe            what was said         prepare/      queue `transcribe`, a job a file, where an engine is set
     deliver               the CRM's records     deliver/      queue `deliver`, a job a connection
+    upload                the bytes themselves  deliver/      queue `deliver`, a job a connection, where somebody wants that
     send                  an answer of ours     answer/       queue `deliver`, a job a message
     withdraw              taken back: gone      govern/       queue `deliver`, a job a file that was taken back
     notify                subscribers told      notify/       queue `deliver`, one loop, many addresses side by side
@@ -56,6 +57,7 @@ from acervo.deliver import (
     repairs,
     review,
     uploading,
+    uploads,
     withdrawal,
 )
 from acervo.deliver import backfill as backfilling
@@ -295,11 +297,19 @@ async def undo_import(run: str) -> None:
 
 @steps.task(name="deliver", queue="deliver")  # no retry, as above
 async def deliver(connection: str) -> None:
-    """Keep what is promised to one CRM, until nothing is due: links first, then bytes, a file at a time."""
-    crm = UUID(connection)
+    """Keep what is promised to one CRM, until nothing is due."""
     async with _crm_client() as http:
-        while await _deliver_batch(crm, http) or await uploading.go_on(crm, http=http):
+        while await _deliver_batch(UUID(connection), http):
             await in_thread(start_notifying)
+    await in_thread(start_uploads)
+
+
+@steps.task(name="upload", queue="deliver")  # no retry, as above
+async def upload(connection: str) -> None:
+    """Put files themselves into one CRM, or take them out, one after the other; links never wait for them."""
+    async with _crm_client() as http:
+        while await uploading.go_on(UUID(connection), http=http):
+            pass
 
 
 async def _deliver_batch(connection: UUID, http: httpx.AsyncClient) -> bool:
@@ -379,6 +389,13 @@ def start_deliveries() -> None:
     """A worker will look after every CRM that something is due for."""
     for connection in outbox.due_connections():
         _enqueue_once("deliver", "deliver", priority=DELIVER_FIRST, connection=str(connection))
+    start_uploads()
+
+
+def start_uploads() -> None:
+    """A worker will look after every CRM that files themselves are due for, after everything else that waits."""
+    for connection in uploads.due_connections():
+        _enqueue_once("upload", "deliver", connection=str(connection))
 
 
 def start_sendings() -> None:

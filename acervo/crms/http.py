@@ -194,7 +194,9 @@ class CrmHttp:
                 self.usage[name] = int(value)
 
     def _log_refusal(self, error: CrmError, method: str, attempt: int) -> None:
-        log.warning(
+        is_an_answer = error.kind is CrmErrorKind.NOT_FOUND and method == "GET"  # we only wanted to know
+        log.log(
+            logging.INFO if is_an_answer else logging.WARNING,
             "crm.refused",
             extra={
                 "kind": str(error.kind),

@@ -333,9 +333,7 @@ def due_connections() -> list[UUID]:
     return [
         pk
         for pk in live.order_by("pk").values_list("pk", flat=True)
-        if pk in filled
-        or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
-        or CrmUpload.objects.due(now).filter(connection=pk).exists()
+        if pk in filled or Delivery.objects.due(now).filter(TELLABLE, connection=pk).exists()
     ]
 
 

@@ -105,6 +105,14 @@ def earlier(connection: Connection) -> QuerySet[Delivery]:
     )
 
 
+def due_connections() -> list[UUID]:
+    """CRMs that files are to be put into or taken out of now, and that may be written to; always in the same order."""
+    now = clock.now()
+    due = CrmUpload.objects.due(now).filter(TELLABLE | Q(remove_asked_at__isnull=False))
+    live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
+    return list(live.filter(pk__in=due.values("connection")).order_by("pk").values_list("pk", flat=True))
+
+
 # ── what people do ──
 
 

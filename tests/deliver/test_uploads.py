@@ -256,15 +256,17 @@ def test_a_paused_crm_gets_no_bytes(crm, promised, deliver, upload):
         paused_at=clock.now(), paused_by="test", pause_reason="by_hand"
     )
     assert upload() == 0
-    assert crm.pk not in outbox.due_connections()
+    assert uploads.due_connections() == []
 
 
-def test_due_bytes_alone_wake_a_worker(crm, promised, deliver):
+def test_due_bytes_wake_a_worker_of_their_own(crm, promised, deliver, upload):
     want_bytes(crm, "voice")
     promised()
     deliver(crm)
-    assert not Delivery.objects.due(clock.now()).exists()
-    assert outbox.due_connections() == [crm.pk]
+    assert outbox.due_connections() == []
+    assert uploads.due_connections() == [crm.pk]
+    upload()
+    assert uploads.due_connections() == []
 
 
 def test_earlier_files_follow_when_somebody_says_so(crm, promised, deliver, upload):
