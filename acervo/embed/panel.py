@@ -123,7 +123,8 @@ Door = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def for_panels(view: View[P]) -> Door[P]:
-    """For whoever sends the token of a live session along; everybody else learns only that it is over."""
+    """For whoever sends the token of a live session along; everybody else learns only that it is over. What is not of
+    its record, not theirs to see or nowhere at all is one and the same answer."""
 
     @csrf_exempt  # no cookie is looked at: the token travels in a header that no other page can send
     @functools.wraps(view)
@@ -132,7 +133,11 @@ def for_panels(view: View[P]) -> Door[P]:
         if session is None:
             return framed(JsonResponse({"error": "over"}, status=401), ())
         with reading(request, session.workspace):
-            return framed(view(request, session, *args, **kwargs), ())
+            try:
+                answer = view(request, session, *args, **kwargs)
+            except Http404:
+                answer = JsonResponse({"error": "not_here"}, status=404)
+            return framed(answer, ())
 
     return cast(Door[P], guarded)
 

@@ -61,6 +61,8 @@ class Archive:
     webhook_url: str
     meta: str
     hubspot: str
+    phone: Phone = field(default_factory=Phone)
+    """The number that customers write to."""
     slugs: dict[str, str] = field(default_factory=dict)
     """Name in the stock, "lost" or "gone": the file's identifier in addresses."""
 
@@ -77,7 +79,7 @@ class Archive:
 
     def on_stage(self, act: Callable[[Stage], Awaitable[T]]) -> T:
         async def play() -> T:
-            async with Stage(self.webhook_url, self.meta, Phone()) as stage:
+            async with Stage(self.webhook_url, self.meta, self.phone) as stage:
                 return await act(stage)
 
         # Playwright's own loop runs in this thread; a second one needs another.

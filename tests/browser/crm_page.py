@@ -6,9 +6,9 @@ import html
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ from uuid import UUID, uuid4
 from playwright.sync_api import BrowserContext, Frame, Page, Route
 
 from acervo.base import ids
-from sandbox.people import JOSUE, MARINA
+from sandbox.people import BIANCA, JOSUE, MARINA
+from sandbox.whatsapp import Phone
 from sandbox.zendesk.account import CLIENT_ID
 from tests.browser.archive import EMAIL, PASSWORD, Archive, Sent, running
 from tests.embed.crm import claims, jwt, public_pem, rsa_key
@@ -32,6 +33,13 @@ STOCK: Final = {
     "image": Sent(JOSUE, "foto-roteador.jpg", {"caption": "Essa é a luz que não apaga"}),
     "document": Sent(JOSUE, "contrato-fibra.pdf", {"file_name": "contrato fibra.pdf"}),
     "other": Sent(MARINA, "voz-mesa.ogg"),
+}
+THEIRS: Final = "Boreal"
+"""Another company in the same installation."""
+THEIR_EMAIL: Final = "admin@boreal.example.com"
+THEIR_STOCK: Final = {
+    "voice": Sent(BIANCA, "voz-mesa.ogg", {"caption": "Só para a Boreal"}),
+    "image": Sent(JOSUE, "foto-cadeira.jpg", {"caption": "Esta é da Boreal também"}),
 }
 PAGE: Final = """<!doctype html><html lang="en"><title>A record</title><body>
 <iframe name="panel" width="{width}" height="{height}" title="Acervo"{src}></iframe>
@@ -77,13 +85,16 @@ def desk() -> Iterator[Desk]:
 
 @dataclass
 class Panelled:
-    """The archive, its Zendesk connection, and the records of its customers there."""
+    """An archive, its Zendesk connection, and the records of its customers there."""
 
     archive: Archive
     connection: UUID
     account: str
     customers: dict[str, str]
-    """ "ours" and "other": the user's id in Zendesk."""
+    """By name: the user's id in Zendesk."""
+    email: str = EMAIL
+    installation: str = INSTALLATION
+    key: str = "ours"
 
     @property
     def action(self) -> str:
@@ -92,11 +103,11 @@ class Panelled:
     def claims(self, **changed: Any) -> dict[str, Any]:
         home = self.account.removeprefix("http://")
         told = claims(time.time(), jti=uuid4().hex, iss=home)
-        told["aud"] = f"{self.account}/api/v2/apps/installations/{INSTALLATION}.json"
+        told["aud"] = f"{self.account}/api/v2/apps/installations/{self.installation}.json"
         return {**told, **changed}
 
     def token(self, **changed: Any) -> str:
-        return jwt(self.claims(**changed))
+        return jwt(self.claims(**changed), key=rsa_key(self.key))
 
     def host_page(self, token: str, *, width: int = 320, height: int = 640) -> str:
         """As Zendesk does: the first request of the frame is a POST with what it signed."""
@@ -116,46 +127,77 @@ def panelled(**settings: str) -> Iterator[Panelled]:
         running(**settings) as archive,
         archive.home.sandbox("sandbox.zendesk", "--secret", SECRET, "--search-lag-s", "0") as account,
     ):
-        archive.home.acervo(
-            "connect", "zendesk", "--subdomain", "aurora", "--client-id", CLIENT_ID, "--secret", SECRET,
-            "--api-base", account,
+        connection = _connect(archive, account, "aurora")
+        _fill(archive, connection, STOCK)
+        records = _records(archive, connection)
+        yield Panelled(
+            archive, connection, account, {"ours": records[JOSUE.name], "other": records[MARINA.name]}
+        )
+
+
+@contextmanager
+def next_door(here: Panelled) -> Iterator[Panelled]:
+    """Another company in the same installation: an administrator, a number, a Zendesk and an app of its own. Two of
+    its users were typed in before, so that one customer of both has there the id of somebody here."""
+    home = here.archive.home
+    with home.sandbox("sandbox.zendesk", "--secret", SECRET, "--search-lag-s", "0", "--demo") as account:
+        home.acervo(
+            "createadmin", "--email", THEIR_EMAIL, "--workspace", THEIRS, "--password-stdin", input=f"{PASSWORD}\n"
         )  # fmt: skip
-        for name, sent in STOCK.items():
-            archive.slugs[name] = archive.send(sent)
-        wait_for(lambda: _delivered(archive) == len(STOCK), "delivered to Zendesk")
-        by_media_id = {row["provider_id"]: row["id"] for row in archive.rows()}
-        archive.slugs = {name: by_media_id[media_id] for name, media_id in archive.slugs.items()}
-        yield Panelled(archive, *_connection(archive), account, _customers(archive))
+        phone = Phone(phone_number_id="106500000000777", access_token="their-token", verified_name=THEIRS)
+        made = home.json(
+            "connect", "meta_cloud", "--workspace", THEIRS, "--phone-number-id", phone.phone_number_id,
+            "--waba-id", phone.waba_id, "--token", phone.access_token, "--app-secret", phone.app_secret,
+            "--verify-token", phone.verify_token, "--api-base", here.archive.meta,
+        )  # fmt: skip
+        archive = replace(here.archive, webhook_url=made["webhook_url"], phone=phone, slugs={})
+        archive.on_stage(lambda stage: stage.sandbox.add_phone(phone))
+        connection = _connect(archive, account, "boreal", "--workspace", THEIRS)
+        _fill(archive, connection, THEIR_STOCK)
+        records = _records(archive, connection)
+        customers = {"shared": records[JOSUE.name], "own": records[BIANCA.name]}
+        yield Panelled(archive, connection, account, customers, THEIR_EMAIL, "4712", "theirs")
 
 
-def _delivered(archive: Archive) -> int:
-    query = """SELECT count(*) FROM acervo_delivery d JOIN acervo_connection c ON c.id = d.connection_id
-        WHERE c.kind = 'zendesk' AND d.delivered_at IS NOT NULL"""
-    return int(archive.home.ask(query)[0][0])
+def _connect(archive: Archive, account: str, subdomain: str, *more: str) -> UUID:
+    made = archive.home.json(
+        "connect", "zendesk", "--subdomain", subdomain, "--client-id", CLIENT_ID, "--secret", SECRET,
+        "--api-base", account, *more,
+    )  # fmt: skip
+    return ids.parse(made["id"])
 
 
-def _connection(archive: Archive) -> tuple[UUID]:
-    return tuple(archive.home.ask("SELECT id FROM acervo_connection WHERE kind = 'zendesk'")[0])  # type: ignore[return-value]
+def _fill(archive: Archive, connection: UUID, stock: Mapping[str, Sent]) -> None:
+    """Every file of the stock sent, and in the CRM."""
+    media_ids = {name: archive.send(sent) for name, sent in stock.items()}
+    wait_for(lambda: _delivered(archive, connection) == len(stock), "delivered to Zendesk")
+    by_media_id = {row["provider_id"]: row["id"] for row in archive.rows()}
+    archive.slugs = {name: by_media_id[media_id] for name, media_id in media_ids.items()}
 
 
-def _customers(archive: Archive) -> dict[str, str]:
+def _delivered(archive: Archive, connection: UUID) -> int:
+    query = "SELECT count(*) FROM acervo_delivery WHERE connection_id = %s AND delivered_at IS NOT NULL"
+    return int(archive.home.ask(query, connection)[0][0])
+
+
+def _records(archive: Archive, connection: UUID) -> dict[str, str]:
+    """By the name of the customer."""
     query = """SELECT p.name, l.record_id FROM acervo_recordlink l JOIN acervo_person p ON p.id = l.person_id
-        JOIN acervo_connection c ON c.id = l.connection_id WHERE c.kind = 'zendesk'"""
-    records = dict(archive.home.ask(query))
-    return {"ours": records[JOSUE.name], "other": records[MARINA.name]}
+        WHERE l.connection_id = %s"""
+    return dict(archive.home.ask(query, connection))
 
 
 def set_up(page: Page, made: Panelled, *origins: str) -> None:
     """An administrator turns the panel on, on its page."""
     page.goto(f"{made.archive.url}/sign-in")
-    page.locator("#id_login").fill(EMAIL)
+    page.locator("#id_login").fill(made.email)
     page.locator("#id_password").fill(PASSWORD)
     page.locator("#id_password").press("Enter")
     page.wait_for_url("**/library")
     page.goto(f"{made.archive.url}/integrations/{ids.text(made.connection)}")
     page.get_by_role("link", name="Panel in the CRM").click()
-    page.get_by_label("Number of the installation").fill(INSTALLATION)
-    page.get_by_label("Public key of the app").fill(public_pem(rsa_key()))
+    page.get_by_label("Number of the installation").fill(made.installation)
+    page.get_by_label("Public key of the app").fill(public_pem(rsa_key(made.key)))
     page.get_by_label("Further pages, one a line").fill("\n".join(origins))
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Saved.").wait_for()

@@ -12,6 +12,7 @@ const CYCLE = [1, 1.5, 2];
 const shownSpeed = (speed) => `${speed.toLocaleString(document.documentElement.lang)}×`;
 
 class Over extends Error {}
+class NotHere extends Error {}
 
 class EmbedPanel extends HTMLElement {
   connectedCallback() {
@@ -56,16 +57,18 @@ class EmbedPanel extends HTMLElement {
       this.end();
       throw new Over();
     }
+    if (answer.status === 404) throw new NotHere();
     if (!answer.ok) throw new Error(String(answer.status));
     return answer;
   }
 
-  /** What a click sets off: a network that is away is said, and nothing is lost. */
+  /** What a click sets off: what is not there any more, and a network that is away, are said. */
   async trying(work) {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof Over)) this.say(this.dataset.away);
+      if (error instanceof Over) return;
+      this.say(error instanceof NotHere ? this.dataset.notHere : this.dataset.away);
     }
   }
 
