@@ -1,8 +1,10 @@
 """`python -m tests.n8n --bin PATH`: a real n8n receives `media.ready`, by the example workflow and by our trigger node.
 
-Not part of the suite, since n8n is a gigabyte of packages. Once, anywhere: `npm install n8n@1` (where its build scripts
-cannot run, `--ignore-scripts` is enough: it keeps its tables in this archive's PostgreSQL; where only npm is reached, override
-`xlsx` with 0.18.5). A customer then sends a sticker at the simulated provider; what n8n's executions hold is compared with what the hooks were told.
+Not part of the suite, since n8n is a gigabyte of packages; it needs nobody while it runs, and ends with 0 only if all of it was
+seen. Installed once, anywhere: `npm install n8n@1` (where its build scripts cannot run, `--ignore-scripts` is enough: it
+keeps its tables in this archive's PostgreSQL; where only npm is reached, override `xlsx` with 0.18.5 in `package.json`). A customer
+sends a sticker at the simulated provider; what n8n's executions hold is compared with what the hooks were told, and a forged
+message to the trigger node starts nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +23,12 @@ from typing import Any
 import httpx
 import psycopg
 
+from acervo.base import ids
 from tests.browser.archive import STOCK, Archive, running
 from tests.house import free_port, wait_for
 
 PACKAGE = Path(__file__).parents[1] / "integrations" / "n8n"
+WORKFLOWS = ("Acervo Trigger", "Acervo: a file is ready")
 PREPARE = """
 import json, sys
 import django
@@ -55,13 +60,42 @@ def run(binary: Path) -> None:
             wait_for(lambda: _hooks(archive) >= 2, "subscribed by the trigger node", every_s=2)
             archive.send(STOCK["sticker"])
             found = wait_for(lambda: _received(environment), "received by n8n", every_s=2)
-            for name, status, told in found:
-                print(f"{name}: {status}, {told['type']} of a {told['data']['media']['kind']}, {told['id']}")
-        for state, count in archive.home.ask(
-            "SELECT s.name, count(*) FROM acervo_eventdelivery d JOIN acervo_subscription s ON s.id = d.subscription_id"
-            " WHERE d.delivered_at IS NOT NULL GROUP BY 1"
-        ):
-            print(f"told: {state} {count}")
+            _forge(archive, found[0][2])
+            received = _received(environment)
+        _compare(archive, received)
+
+
+def _forge(archive: Archive, told: dict[str, Any]) -> None:
+    """The same words at the address of the trigger node, signed by nobody who knows its secret."""
+    ((address,),) = archive.home.ask("SELECT url FROM acervo_subscription WHERE name = 'n8n'")
+    stamp = str(int(time.time()))
+    headers = {"webhook-id": "evt_forged", "webhook-timestamp": stamp, "webhook-signature": "v1,Zm9yZ2Vk"}
+    answer = httpx.post(address, json=told, headers=headers, timeout=30)
+    print(f"forged: {answer.status_code}")
+    assert answer.status_code == 401, answer.text
+
+
+def _compare(archive: Archive, received: list[tuple[str, str, dict[str, Any]]]) -> None:
+    """Each workflow ran once, on the event that its hook was told of, about the very file."""
+    (event, subject), *others = archive.home.ask(
+        "SELECT id, subject_id FROM acervo_event WHERE kind = 'media.ready' AND NOT is_sample"
+    )
+    assert not others
+    for name, status, told in received:
+        media = told["data"]["media"]
+        print(f"{name}: {status}, {told['type']} of a {media['kind']}, {told['id']}")
+        assert (status, told["type"], told["is_sample"]) == ("success", "media.ready", False)
+        assert (told["id"], media["id"]) == (f"evt_{ids.text(event)}", ids.text(subject))
+        assert media["kind"] == "sticker"
+    assert sorted(name for name, _, _ in received) == sorted(WORKFLOWS)
+    told_of = archive.home.ask(
+        "SELECT s.name, d.attempts FROM acervo_eventdelivery d JOIN acervo_subscription s ON s.id = d.subscription_id"
+        " WHERE d.delivered_at IS NOT NULL AND d.event_id = %s ORDER BY 1",
+        event,
+    )
+    for name, attempts in told_of:
+        print(f"told: {name}, attempts {attempts}")
+    assert len(told_of) == len(WORKFLOWS)
 
 
 def _prepare(archive: Archive, address: str) -> str:
@@ -146,7 +180,8 @@ def _import(binary: Path, environment: dict[str, str], folder: Path, archive_url
         done = subprocess.run(
             [str(binary), *arguments], env=environment, capture_output=True, text=True, check=False
         )
-        print(arguments[0], done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1:])
+        print(arguments[0], done.returncode, done.stdout.strip().splitlines()[-1:])
+        assert done.returncode == 0, done.stderr
 
 
 @contextmanager
@@ -162,7 +197,11 @@ def _started(binary: Path, environment: dict[str, str], url: str) -> Iterator[No
         raise
     finally:
         started.terminate()
-        started.wait(60)
+        try:
+            started.wait(60)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
 
 
 def _is_up(url: str) -> bool:
@@ -188,7 +227,7 @@ def _received(environment: dict[str, str]) -> list[tuple[str, str, dict[str, Any
     with psycopg.connect(**where) as connection:
         rows = connection.execute(EXECUTIONS).fetchall()
     found = [(name, status, _told(json.loads(data))) for name, status, data in rows]
-    return found if len({name for name, _, _ in found}) == 2 else []
+    return found if {name for name, _, _ in found} == set(WORKFLOWS) else []
 
 
 def _told(flat: list[Any]) -> dict[str, Any]:

@@ -348,6 +348,20 @@ def refuse_words_of(other: Panelled, frame: Frame) -> None:
         assert word not in shown
 
 
+def test_a_file_that_went_away_meanwhile_is_not_called_a_failure_of_the_network(
+    show: Callable[..., tuple[Page, Frame]], made: Panelled, complaints: Complaints
+) -> None:
+    _page, frame = show()
+    voice = frame.locator(f"#f-{made.archive.slugs['voice']} .play")
+    expect(voice).to_be_visible()
+    file = ids.parse(made.archive.slugs["voice"])
+    made.archive.home.ask("UPDATE acervo_mediafile SET hidden_at = now() WHERE id = %s", file)
+    voice.click()
+    expect(frame.get_by_text("This file does not exist, or is not yours to see.")).to_be_visible()
+    made.archive.home.ask("UPDATE acervo_mediafile SET hidden_at = NULL WHERE id = %s", file)
+    complaints.forgive("404")
+
+
 def test_a_panel_that_ended_says_so(
     show: Callable[..., tuple[Page, Frame]], made: Panelled, complaints: Complaints
 ) -> None:

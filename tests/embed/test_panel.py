@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import Client
 
-from acervo.base import clock
+from acervo.base import clock, ids
 from acervo.govern import embeds
 from acervo.models import (
     AuditEntry,
@@ -91,6 +91,23 @@ def test_another_accounts_record_of_the_same_number_means_nothing(
     assert hidden.slug not in shown
     assert voice.slug not in shown
     assert panel.playback(hidden).status_code == panel.playback(voice).status_code == 404
+
+
+def test_what_may_not_be_seen_is_answered_like_what_never_was(panel, other_workspace, workspace, kept_file):
+    number = make_connection(other_workspace, "meta_cloud", account_id="2")
+    theirs = make_file(number, person=make_person(other_workspace, "Estranha", None))
+    beside = kept_file(person=make_person(workspace, "Outra Pessoa", None))
+    hidden = kept_file(person=make_person(workspace, "Oculta", None), hidden_at=clock.now())
+    never = ids.text(ids.new())
+    for what, method in (("playback", "post"), ("transcript", "get"), ("retry", "post")):
+        answers = [
+            panel.ask(f"files/{slug}/{what}", method)
+            for slug in (never, theirs.slug, beside.slug, hidden.slug)
+        ]
+        assert {(answer.status_code, answer.content) for answer in answers} == {
+            (404, b'{"error": "not_here"}')
+        }
+        assert all("frame-ancestors 'none'" in answer["Content-Security-Policy"] for answer in answers)
 
 
 def test_a_panel_of_one_record_shows_no_other(salesforce, customer, kept_file):
