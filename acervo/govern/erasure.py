@@ -13,8 +13,9 @@ from acervo.base import clock, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import TryLater
 from acervo.keep import vault
-from acervo.models import AuditEntry, Deed, FileTag, MediaFile, Rendition, Transcript, UnmadeRendition
+from acervo.models import AuditEntry, Deed, MediaFile, Rendition, Transcript, UnmadeRendition
 from acervo.models.media import TAKEN_BACK
+from acervo.organise import tags
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def _empty(media_id: UUID) -> list[str]:
         Rendition.objects.filter(media=media).delete()
         UnmadeRendition.objects.filter(media=media).delete()
         Transcript.objects.filter(media=media).delete()
-        FileTag.objects.filter(media=media).delete()
+        tags.take_all_off(media)
         changes: dict[str, Any] = dict.fromkeys(EMPTIED)
         changes |= {"is_damaged": False, "is_mistyped": False, "is_animated": False}
         changes |= {"gone_at": at, "refusal": TAKEN_BACK, "refused_at": at, "changed_at": at}

@@ -18,6 +18,7 @@ from acervo.base.errors import Refused
 from acervo.govern.connections import PrivateHost, refuse_private
 from acervo.keep import credentials
 from acervo.models import (
+    Ability,
     ApiToken,
     AuditEntry,
     Deed,
@@ -204,13 +205,13 @@ def end_of_token(token: ApiToken, by: str) -> None:
 
 
 def end_orphans() -> None:
-    """Of tokens that expired, or whose member was locked out."""
+    """Of tokens that expired, or whose member was locked out or may not connect systems any more."""
     made = Subscription.objects.filter(ended_at=None, created_by__startswith="token:")
     tokens = [
         ids.parse(author.removeprefix("token:")) for author in made.values_list("created_by", flat=True)
     ]
-    at = clock.now()
-    live = set(ApiToken.objects.filter(pk__in=tokens).live(at).values_list("pk", flat=True))
+    known = ApiToken.objects.filter(pk__in=tokens).live(clock.now()).select_related("member")
+    live = {token.pk for token in known if token.acting().can(Ability.CONNECT)}
     for token in ApiToken.objects.filter(pk__in=tokens).exclude(pk__in=live):
         end_of_token(token, "system:tick")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 
 from acervo.base import clock, ids
@@ -20,12 +20,9 @@ LONGEST_TAG = 40
 
 class Tags(models.QuerySet["Tag"]):
     def visible_to(self, member: Member) -> Self:
-        """All of the workspace; for whoever is narrowed, those on a file they may see."""
-        found = self.filter(workspace=member.workspace_id) if member.is_active else self.none()
-        if member.limits() is None:
-            return found
-        seen = FileTag.objects.filter(media__in=MediaFile.objects.visible_to(member))
-        return found.filter(pk__in=seen.values("tag"))
+        """Those on a file they may see: a word on a hidden file may be why it was hidden."""
+        seen = FileTag.objects.filter(media__in=MediaFile.objects.visible_to(member), tag=OuterRef("pk"))
+        return self.filter(Exists(seen), workspace=member.workspace_id)
 
 
 class Tag(models.Model):

@@ -60,6 +60,13 @@ def take_off(media: MediaFile, name: str, by: str) -> bool:
     return True
 
 
+def take_all_off(media: MediaFile) -> None:
+    """Of a file that is erased, without a word about it: the erasure is the deed."""
+    were = list(FileTag.objects.filter(media=media).values_list("tag", flat=True))
+    FileTag.objects.filter(media=media).delete()
+    Tag.objects.filter(pk__in=were, file_tags=None).delete()
+
+
 def named(tags: QuerySet[Tag], names: Iterable[str]) -> QuerySet[Tag]:
     """Those of these names; upper and lower case make no difference."""
     return tags.annotate(word=Lower("name")).filter(word__in=[name.strip().lower() for name in names])

@@ -28,7 +28,8 @@ from acervo.base import clock, ids
 from acervo.govern import subscriptions
 from acervo.govern.subscriptions import Wish
 from acervo.management.commands.api import markdown
-from acervo.models import Delivery, MediaFile, RecordLink, Role, Scope, Transcript
+from acervo.models import Delivery, Event, EventKind, MediaFile, RecordLink, Role, Scope, Transcript
+from acervo.models.subscription import Happened
 from acervo.organise import tags
 from tests.conftest import keep, make_connection, make_file, make_person
 
@@ -84,34 +85,49 @@ def one_connection():
 
 
 def archive(workspace, word):
-    """One of everything, each with a word that only this workspace has. Returns the ids by the name of a parameter."""
+    """One of everything, each with a word that only this workspace has: of a voice note, and with more to it of a picture
+    that somebody else sent and of a voice note that was hidden. Returns the ids by the name of a parameter."""
     number = make_connection(workspace, "meta_cloud", name=word, account_id=f"number-{word}")
     crm = make_connection(workspace, "hubspot", name=word, account_id=f"crm-{word}", secrets={"token": word})
-    person = make_person(workspace, word, None)
+    person, other = make_person(workspace, word, None), make_person(workspace, f"{word}-IMAGE", None)
     voice = keep(make_file(number, kind="voice", person=person, caption=word, file_name=word), b"OggS")
-    shown = keep(make_file(number, kind="image", person=person, caption=f"{word}-IMAGE"), b"JPEG")
-    hidden = make_file(number, kind="voice", person=person, caption=f"{word}-HIDDEN")
+    shown = keep(make_file(number, kind="image", person=other, caption=f"{word}-IMAGE"), b"JPEG")
+    hidden = keep(make_file(number, kind="voice", person=person, caption=f"{word}-HIDDEN"), b"OggS")
     MediaFile.objects.filter(pk=hidden.pk).update(hidden_at=clock.now())
-    Transcript.objects.create(
-        workspace=workspace, media=voice, asked_by="test", made_at=clock.now(), engine="fake", text=word
-    )
-    tags.put(voice, [word], "test")
-    promised = Delivery.objects.create(
-        workspace=workspace, connection=crm, media=voice, promised_at=clock.now(), due_at=clock.now(),
-        refusal="ambiguous", refused_at=clock.now(), stopped_at=clock.now(),
-        refusal_facts={"candidates": [{"record_id": word, "url": None}]},
-    )  # fmt: skip
-    link = RecordLink.objects.create(
-        workspace=workspace, connection=crm, person=person, object_type="contact", record_id=word,
-        reason="created", linked_by="test", linked_at=clock.now(),
-    )  # fmt: skip
+    ties = [tie(crm, word, "contact", person=person), tie(crm, f"{word}-IMAGE", "contact", person=other)]
+    promises = []
+    for media, said in ((voice, word), (shown, f"{word}-IMAGE"), (hidden, f"{word}-HIDDEN")):
+        promises.append(_surround(media, crm, said))
+        ties += [tie(crm, said, kind, media=media) for kind in ("media", "ticket")]
     wish = Wish(f"https://{word}.example.com/{word}", ["media.ready"], word)
     hook, _secret = subscriptions.subscribe(workspace.pk, wish, "test")
     rows = {
-        "media": [voice, shown, hidden], "person": [person], "chat": [voice.chat], "delivery": [promised],
-        "connection": [number, crm], "link": [link], "subscription": [hook],
+        "media": [voice, shown, hidden], "person": [person, other], "chat": [voice.chat, shown.chat],
+        "delivery": promises, "connection": [number, crm], "link": ties, "subscription": [hook],
     }  # fmt: skip
     return {name: [ids.text(row.pk) for row in its] for name, its in rows.items()}
+
+
+def tie(crm, record, kind, **to):
+    return RecordLink.objects.create(
+        workspace=crm.workspace, connection=crm, object_type=kind, record_id=record, reason="created",
+        linked_by="test", linked_at=clock.now(), **to,
+    )  # fmt: skip
+
+
+def _surround(media, crm, word):
+    """All that hangs on a file: what is said in it, a tag, an event, and a promise that waits for a choice."""
+    at = clock.now()
+    Transcript.objects.create(
+        workspace=media.workspace, media=media, asked_by="test", made_at=at, engine="fake", text=word
+    )
+    tags.put(media, [word], "test")
+    facts = {"connection": ids.text(crm.pk), "record": word, "object_type": "media"}
+    Event.objects.record(media.workspace_id, [Happened(EventKind.DELIVERED, media.pk, facts)])
+    return Delivery.objects.create(
+        workspace=media.workspace, connection=crm, media=media, promised_at=at, due_at=at, refusal="ambiguous",
+        refused_at=at, stopped_at=at, refusal_facts={"candidates": [{"record_id": word, "url": None}]},
+    )  # fmt: skip
 
 
 @pytest.fixture

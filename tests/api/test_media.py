@@ -9,9 +9,11 @@ import pytest
 from acervo.base import clock, ids
 from acervo.deliver import fields
 from acervo.govern import api_tokens
-from acervo.models import AuditEntry, FileTag, MediaFile, Tag, Transcript
+from acervo.models import Ability, AuditEntry, FileTag, MediaFile, Role, Tag, Transcript
+from acervo.organise import tags
 from acervo.organise.address import found_in
 from acervo.play import links
+from acervo.web import file_tags
 from tests.conftest import make_connection, make_file, make_person
 
 pytestmark = pytest.mark.django_db
@@ -206,6 +208,21 @@ def test_a_tag_on_no_file_is_forgotten(program_of, alice, kept_file):
     assert [tag["name"] for tag in program.get("/tags").json()["items"]] == ["defeito"]
     program.delete(f"/media/{other.slug}/tags?name=defeito")
     assert program.get("/tags").json()["items"] == []
+
+
+def test_a_word_on_a_hidden_file_is_known_to_those_who_decide_alone(program_of, everybody, kept_file):
+    """Among all tags of the workspace, and among those that a file's page offers."""
+    hidden, beside = kept_file(), kept_file()
+    tags.put(hidden, ["fraude"], "test")
+    tags.put(beside, ["defeito"], "test")
+    MediaFile.objects.filter(pk=hidden.pk).update(hidden_at=clock.now())
+    for role, member in everybody.items():
+        told = {tag["name"] for tag in program_of(member).get("/tags").json()["items"]}
+        assert ("fraude" in told) == member.can(Ability.DECIDE), role
+        assert "defeito" in told
+    assert "fraude" not in file_tags.shown(everybody[Role.AGENT], kept_file()).offered
+    tags.put(beside, ["Fraude"], "test")
+    assert "fraude" in file_tags.shown(everybody[Role.AGENT], kept_file()).offered
 
 
 @pytest.mark.parametrize("name", ["a;b", "  ", "x" * 41, "line\nbreak", "\u0000", "\ud800"])

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from acervo.base import clock
 from acervo.govern import api_tokens, subscriptions
-from acervo.models import ApiToken, Event, EventKind, Happened, MediaFile, Subscription
+from acervo.models import ApiToken, Event, EventKind, Happened, MediaFile, Role, Subscription
 from acervo.notify import calling
 from tests.conftest import make_file
 
@@ -138,6 +138,19 @@ def test_a_hook_ends_with_its_token(zapier, program_of, alice):
     ApiToken.objects.filter(pk=other.row.pk).update(expires_at=clock.now() - timedelta(seconds=1))
     subscriptions.end_orphans()
     assert {row.state for row in Subscription.objects.all()} == {"ended"}
+
+
+def test_a_hook_ends_once_its_maker_may_not_connect_systems_any_more(
+    zapier, alice, workspace, kept_file, tell
+):
+    """Somebody who is an agent from today on sees a part of the files; a hook would go on telling of all."""
+    zapier.post("/subscriptions", WISH)
+    alice.role = Role.AGENT
+    alice.save()
+    subscriptions.end_orphans()
+    assert Subscription.objects.get().state == "ended"
+    happen(workspace, kept_file())
+    assert tell() == []
 
 
 def test_hooks_of_people_and_of_good_tokens_stay(zapier, workspace):

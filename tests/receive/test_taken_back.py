@@ -26,9 +26,10 @@ from acervo.models import (
     Receipt,
     Rendition,
     Role,
+    Tag,
     Transcript,
 )
-from acervo.organise import search
+from acervo.organise import search, tags
 from acervo.organise.search import Wish
 from acervo.play import playable
 from tests.conftest import keep, make_connection, make_member
@@ -129,6 +130,7 @@ def test_erased_means_bytes_copies_transcript_and_words(connection: Connection, 
     Transcript.objects.create(
         workspace=media.workspace, media=media, asked_by="test", made_at=clock.now(), engine="fake", text="oi"
     )
+    tags.put(media, ["só deste"], "test")
     media = is_taken_back(connection)
     assert shown(alice) == (False, False, False)  # nobody sees it from here on
     assert not media.is_openable
@@ -146,6 +148,7 @@ def test_erased_means_bytes_copies_transcript_and_words(connection: Connection, 
         async_to_sync(storage.configured().get_range)(old_key or "", 0, 1)
     assert not Rendition.objects.filter(pk=copy.pk).exists()
     assert not Transcript.objects.exists()
+    assert not Tag.objects.exists()
     message = Message.objects.get()
     assert (message.text, "edits" in message.extra, message.revoked_at is not None) == (None, False, True)
     assert shown(alice) == (True, False, False)  # as an absence that says why
