@@ -158,7 +158,8 @@ def playback(request: HttpRequest, session: EmbedSession, file: UUID) -> HttpRes
     found = for_browser(sources(media), is_apple=is_apple(request.headers.get("User-Agent", "")))
     shown = card(media)
     preview = shown.preview_address if media.is_openable else ""
-    has_captions = Transcript.objects.visible_to(_viewer(session)).made().filter(media=media).exists()
+    spoken = Transcript.objects.visible_to(_viewer(session)).made().filter(media=media)
+    has_captions = media.is_openable and spoken.exists()
     return JsonResponse(
         {
             "sources": [{"address": _signed(session, media, one.address), "type": one.mime} for one in found],
@@ -173,6 +174,8 @@ def playback(request: HttpRequest, session: EmbedSession, file: UUID) -> HttpRes
 @for_panels
 def transcript(request: HttpRequest, session: EmbedSession, file: UUID) -> HttpResponse:
     media = _file(request, session, file)
+    if not media.is_openable:
+        raise Http404
     spoken = get_object_or_404(Transcript.objects.visible_to(_viewer(session)).made(), media=media)
     segments = TranscriptSegment.objects.filter(transcript=spoken).order_by("position")
     return render(
@@ -349,7 +352,7 @@ def _items(session: EmbedSession, found: Sequence[MediaFile]) -> list[Item]:
             related.setdefault(row.media_id, []).append(row)
     spoken = set(
         Transcript.objects.made()
-        .filter(media__in=[media.pk for media in found])
+        .filter(media__in=[media.pk for media in found if media.is_openable])
         .exclude(text="")
         .values_list("media", flat=True)
     )

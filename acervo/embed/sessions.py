@@ -106,7 +106,7 @@ def _made(
     connection: Connection, opening: Opening, at: datetime, expires_at: datetime, **facts: object
 ) -> EmbedSession:
     object_type, record_id = _record_of(connection, opening)
-    if not opening.agent_id or len(opening.agent_id) > 128:
+    if not opening.agent_id.isprintable() or not 0 < len(opening.agent_id) <= 128:
         raise Unreadable()
     try:
         with transaction.atomic():
@@ -141,7 +141,7 @@ def _record_of(connection: Connection, opening: Opening) -> tuple[str, str]:
 
 
 def _agent(connection: Connection, opening: Opening, at: datetime) -> EmbedAgent:
-    told = {"email": opening.email[:254], "name": opening.name[:200]}
+    told = {"email": _shown(opening.email)[:254], "name": _shown(opening.name)[:200]}
     agent, _ = EmbedAgent.objects.update_or_create(
         connection=connection,
         agent_id=opening.agent_id,
@@ -149,6 +149,11 @@ def _agent(connection: Connection, opening: Opening, at: datetime) -> EmbedAgent
         create_defaults={"workspace": connection.workspace, "seen_at": at, **told},
     )
     return agent
+
+
+def _shown(told: str) -> str:
+    """Empty for what cannot be shown, nor kept by a database."""
+    return told if told.isprintable() else ""
 
 
 def _record(session: EmbedSession) -> None:

@@ -192,6 +192,18 @@ def ask_link(account, key, **changed):
     )
 
 
+@pytest.mark.parametrize("odd", ["\u0000", "\ud800", "a\u0000b"])
+def test_text_that_no_database_takes_is_refused_or_left_out(salesforce, key, odd):
+    """A user is who they are by the id; an odd name or address is none."""
+    user = {"id": "005000000000001AAA", "email": "ana@example.com", "name": "Ana"}
+    for name in ("record", "object"):
+        assert ask_link(salesforce, key, **{name: odd}).status_code == 403
+    assert ask_link(salesforce, key, user={**user, "id": odd}).json()["error"] == "embed_unreadable"
+    assert ask_link(salesforce, key, user={**user, "email": odd, "name": odd}).status_code == 200
+    agent = EmbedAgent.objects.get()
+    assert (agent.email, agent.name) == ("", "")
+
+
 def test_a_key_gets_a_link_that_opens_one_panel(salesforce, key):
     answer = ask_link(salesforce, key)
     address = answer.json()["url"]

@@ -300,6 +300,18 @@ def test_a_file_in_quarantine_has_no_links(panel, voice):
     assert told == {"sources": [], "preview": "", "captions": "", "download": ""}
 
 
+def test_what_is_said_in_a_file_in_quarantine_is_not_read_in_the_panel_either(panel, voice, workspace):
+    """As over the API."""
+    Transcript.objects.create(
+        workspace=workspace, media=voice, asked_by="test", made_at=clock.now(), engine="fake", text="a luz"
+    )
+    assert "data-transcript" in panel.files()
+    type(voice).objects.filter(pk=voice.pk).update(scanned_at=clock.now(), infection="Eicar")
+    assert "data-transcript" not in panel.files()
+    assert panel.playback(voice).json()["captions"] == ""
+    assert panel.ask(f"files/{voice.slug}/transcript").status_code == 404
+
+
 def test_the_transcript_is_read_in_the_panel(panel, voice, workspace):
     assert panel.ask(f"files/{voice.slug}/transcript").status_code == 404
     spoken = Transcript.objects.create(
