@@ -24,6 +24,12 @@ def test_a_method_that_is_not_taken_is_a_problem(program_of, alice):
     assert (answer.status_code, answer["Content-Type"], answer["Allow"]) == (405, PROBLEM, "GET")
 
 
+@pytest.mark.parametrize("query", ["=", "=1", "after=&=", "Limit=1", "limit%5B%5D=1"])
+def test_a_parameter_of_another_name_or_of_none_is_a_problem(program_of, alice, query):
+    answer = program_of(alice).get(f"/tags?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_unknown")
+
+
 def test_a_body_that_is_not_json_is_a_problem(program_of, alice, kept_file):
     program = program_of(alice)
     answer = Client().post(
