@@ -16,6 +16,7 @@ SAID: Final = {
     "403": "The token has not the scope, or its role may not do this.",
     "404": "It does not exist, or the token may not see it.",
     "409": "It cannot be done now; `code` says why.",
+    "413": "The body is larger than 2.5 MB.",
     "422": "Something in the request is not as described; `errors` says what.",
     "429": "Too many requests in this minute; `Retry-After` says when to come back.",
     "503": "The archive cannot answer right now; try again.",
@@ -74,16 +75,14 @@ def complete(found: dict[str, Any], scopes: Mapping[str, str | None]) -> dict[st
 def _complete(method: str, operation: dict[str, Any], scope: str | None) -> None:
     operation["security"] = [{"Bearer": [scope] if scope else []}]
     operation["parameters"] = [_parameter(parameter) for parameter in operation["parameters"]]
-    statuses = ["401", "403", "429", "503"]
+    statuses = ["401", "403", "422", "429", "503"]
     if method in WRITES:
         operation["parameters"] = [*operation["parameters"], ONCE]
         statuses.append("409")
-    if operation["parameters"] or "requestBody" in operation:
-        statuses.append("422")
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses.append("404")
     if "requestBody" in operation:
-        statuses.append("400")
+        statuses += ["400", "413"]
     answers = {str(status): answer for status, answer in operation["responses"].items()}
     for status in sorted(statuses):
         answers.setdefault(status, _problem(status))

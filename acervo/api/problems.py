@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import Promise
@@ -29,6 +30,7 @@ TITLES: Final[Mapping[int, Promise]] = {
     405: gettext_lazy("This address does not take that method."),
     409: gettext_lazy("This cannot be done now."),
     410: gettext_lazy("This is gone for good."),
+    413: gettext_lazy("This is too long."),
     422: gettext_lazy("Something in the request is not as described."),
     429: gettext_lazy("Too many requests."),
     500: gettext_lazy("Something went wrong on our side."),
@@ -42,6 +44,7 @@ CODES: Final[Mapping[int, str]] = {
     405: "method_not_allowed",
     409: "conflict",
     410: "gone",
+    413: "too_large",
     422: "not_as_described",
     429: "too_many_requests",
     500: "fault",
@@ -115,6 +118,8 @@ def answer_problems(api: NinjaAPI) -> None:
         Http404: lambda _request, _error: problem(404),
         AuthenticationError: lambda _request, _error: problem(401),
         HttpError: lambda _request, error: problem(error.status_code),
+        RequestDataTooBig: lambda _request, _error: problem(413),
+        TooManyFieldsSent: lambda _request, _error: problem(422),
         OperationalError: _no_database,
         Exception: _fault,
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 from django.test import Client
 
 from acervo.api import media as media_door
+from acervo.api.main import api
 from acervo.base import ids
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +30,30 @@ def test_a_method_that_is_not_taken_is_a_problem(program_of, alice):
 def test_a_parameter_of_another_name_or_of_none_is_a_problem(program_of, alice, query):
     answer = program_of(alice).get(f"/tags?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "parameter_unknown")
+
+
+@pytest.mark.parametrize("headers", [{}, {"HTTP_IDEMPOTENCY_KEY": "once"}])
+def test_a_body_that_is_too_long_is_a_problem_and_no_fault(program_of, alice, kept_file, headers):
+    answer = Client().post(
+        f"/api/v1/media/{kept_file().slug}/tags",
+        b'{"names": ["' + b"x" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE + b'"]}',
+        content_type="application/json",
+        HTTP_AUTHORIZATION=f"Bearer {program_of(alice).token}",
+        **headers,
+    )
+    assert (answer.status_code, answer["Content-Type"], answer.json()["code"]) == (413, PROBLEM, "too_large")
+    assert "413" in api.get_openapi_schema()["paths"]["/api/v1/media/{media}/tags"]["post"]["responses"]
+
+
+@pytest.mark.parametrize("path", ["/me", "/tags", "/media"])
+def test_more_parameters_than_anybody_needs_are_a_problem_and_no_fault(program_of, alice, path):
+    asked = "&".join(["kind=voice"] * (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1))
+    answer = program_of(alice).get(f"{path}?{asked}")
+    assert (answer.status_code, answer["Content-Type"], answer.json()["code"]) == (
+        422,
+        PROBLEM,
+        "not_as_described",
+    )
 
 
 def test_a_body_that_is_not_json_is_a_problem(program_of, alice, kept_file):
