@@ -159,7 +159,8 @@ def _told(request: HttpRequest) -> Opening:
 
 def _text(told: Mapping[str, Any], name: str) -> str:
     value = told.get(name, "")
-    return str(value).strip()[:300] if isinstance(value, str | int) else ""
+    is_told = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value).strip()[:300] if is_told else ""
 
 
 def _link(code: str) -> dict[str, Any]:

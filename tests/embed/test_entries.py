@@ -79,6 +79,9 @@ def test_the_token_stands_in_the_page_and_only_its_digest_in_the_database(in_zen
         ("from the future", "embed_stale"),
         ("without an end", "embed_unproven"),
         ("without a beginning", "embed_unproven"),
+        ("no number", "embed_unproven"),
+        ("for ever", "embed_unproven"),
+        ("beyond all time", "embed_unproven"),
         ("another installation", "embed_of_another_account"),
         ("another account", "embed_of_another_account"),
         ("another issuer", "embed_of_another_account"),
@@ -102,6 +105,9 @@ def test_everything_else_is_refused_with_a_word(in_zendesk, what, code):
         "from the future": jwt(claims(now(), iat=int(now()) + 120)),
         "without an end": jwt(claims(now(), exp=None)),
         "without a beginning": jwt(claims(now(), iat=None)),
+        "no number": jwt(claims(now(), iat=float("nan"), exp=float("nan"))),
+        "for ever": jwt(claims(now(), exp=float("inf"))),
+        "beyond all time": jwt(claims(now(), exp=10**400)),
         "another installation": jwt(claims(now(), installation="4712")),
         "another account": jwt(claims(now(), subdomain="boreal")),
         "another issuer": jwt(claims(now(), iss="boreal.zendesk.com")),
@@ -198,7 +204,9 @@ def test_text_that_no_database_takes_is_refused_or_left_out(salesforce, key, odd
     user = {"id": "005000000000001AAA", "email": "ana@example.com", "name": "Ana"}
     for name in ("record", "object"):
         assert ask_link(salesforce, key, **{name: odd}).status_code == 403
-    assert ask_link(salesforce, key, user={**user, "id": odd}).json()["error"] == "embed_unreadable"
+    for odd_id in (odd, True, ["1"], ""):
+        told = ask_link(salesforce, key, user={**user, "id": odd_id})
+        assert told.json()["error"] == "embed_unreadable"
     assert ask_link(salesforce, key, user={**user, "email": odd, "name": odd}).status_code == 200
     agent = EmbedAgent.objects.get()
     assert (agent.email, agent.name) == ("", "")

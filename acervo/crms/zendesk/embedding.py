@@ -29,6 +29,7 @@ from acervo.crms.embedding import (
 
 ALGORITHM: Final = "RS256"
 LONGEST_TOKEN: Final = 8192
+LAST_MOMENT: Final = 2**40
 SDK_ORIGIN: Final = "https://static.zdassets.com"
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _USER: Final = re.compile(r"(?:.*/)?([0-9]{1,20})(?:\.json)?")
@@ -84,7 +85,8 @@ def _refuse_stale(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _moment(claim: object) -> float:
-    if isinstance(claim, bool) or not isinstance(claim, int | float):
+    """In seconds since 1970. What is no number compares with nothing, and would never be over."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not 0 <= claim <= LAST_MOMENT:
         raise Unproven("The token does not say when it was made, or until when it is good.")
     return float(claim)
 
