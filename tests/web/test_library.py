@@ -257,3 +257,20 @@ def test_a_page_of_sixty_is_light(library, connection, workspace):
         )
     MediaFile.objects.update(waveform=bytes((index * 37) % 256 for index in range(160)))
     assert len(gzip.compress(library().content)) <= 15_000
+
+
+def test_an_agent_sees_only_what_the_team_shows(bob, team, connection, workspace, page_of, kept_file):
+    other = make_connection(workspace, "meta_cloud", account_id="106500000000009", name="Vendas")
+    voice = kept_file(kind="voice")
+    hidden = [
+        make_file(other, kind="voice", person=make_person(workspace, "Outra Pessoa", None)),
+        make_file(connection, kind="image"),
+    ]
+    client = page_of(bob)
+    shown = client.get("/library").content.decode()
+    assert f"/m/{voice.slug}" in shown
+    assert "Outra Pessoa" not in client.get("/contacts").content.decode()
+    for media in hidden:
+        assert media.slug not in shown
+        assert client.get(f"/m/{media.slug}").status_code == 404
+    assert "1 file<" in shown
