@@ -17,6 +17,7 @@ from sandbox import samples
 from sandbox.acts import Stage
 from sandbox.people import BIANCA, CAIO, JOSUE, LIA, MARINA, NILO, OTAVIO, ROSA, SIMONE
 from sandbox.whatsapp import Customer, Phone, lost_message, message
+from tests.accounts import ACCOUNTS
 from tests.house import House, house, wait_for
 
 T = TypeVar("T")
@@ -103,6 +104,19 @@ def running(**settings: str) -> Iterator[Archive]:
         second = ("createadmin", "--email", SECOND_EMAIL, "--password-stdin")
         home.acervo(*second, input=f"{PASSWORD}\n")
         yield Archive(home, webhook_url, meta, hubspot)
+
+
+@contextmanager
+def bare() -> Iterator[Archive]:
+    """A number, one voice note and one film, and no CRM."""
+    with house() as home, home.sandbox("sandbox.whatsapp") as meta:
+        home.serve()
+        home.move_in()
+        archive = Archive(home, home.connect_account(ACCOUNTS[0], meta), meta, "")
+        for name in ("voice", "video"):
+            archive.send(STOCK[name])
+        wait_for(lambda: [row["state"] for row in archive.rows()] == ["ready"] * 2, "ready", every_s=2)
+        yield archive
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser import chromium
-from tests.browser.archive import EMAIL, PASSWORD, Archive, stocked
+from tests.browser.archive import EMAIL, PASSWORD, Archive, bare, stocked
 from tests.browser.gallery import Gallery, filled
 
 WIDE = {"width": 1440, "height": 900}
@@ -55,6 +55,13 @@ def gallery(executable: str) -> Iterator[Gallery]:
 
 
 @pytest.fixture(scope="package")
+def without_crm(executable: str) -> Iterator[Archive]:
+    """To connect CRMs to, each beside those of other tests."""
+    with bare() as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         expect.set_options(timeout=PATIENCE_MS)
@@ -71,6 +78,16 @@ def browser(playwright: Playwright, executable: str) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def signed_in(browser: Browser, archive: Archive) -> Any:
     """The cookies of an administrator."""
+    return _cookies(browser, archive)
+
+
+@pytest.fixture(scope="package")
+def signed_in_without_crm(browser: Browser, without_crm: Archive) -> Any:
+    """The same, of the archive without a CRM."""
+    return _cookies(browser, without_crm)
+
+
+def _cookies(browser: Browser, archive: Archive) -> Any:
     context = browser.new_context()
     sign_in(context.new_page(), archive, EMAIL)
     state = context.storage_state()

@@ -35,3 +35,16 @@ def test_a_connection_is_asked_and_its_way_in_is_tried(page: Page, archive: Arch
     page.goto(f"{archive.url}/health")
     expect(page.get_by_role("region", name="Connections").get_by_role("img").first).to_be_visible()
     assert violations(page) == []
+
+
+def test_a_page_with_unsaved_choices_asks_before_it_is_left(page: Page, archive: Archive) -> None:
+    page.goto(f"{archive.url}/integrations")
+    page.locator("a[href$='/mapping']").first.click()
+    page.wait_for_url("**/mapping")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.locator("[name='go.sticker']").select_option("none")
+    page.locator(".crumbs a").first.click()
+    expect(page.locator("[name='go.sticker']")).to_have_value("none")
+    assert len(asked) == 1
+    assert page.url.endswith("/mapping")

@@ -3,7 +3,7 @@ first file goes there, and the mapping is tried on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox.zendesk.account import CLIENT_ID
-from tests.accounts import ACCOUNTS
-from tests.browser.archive import EMAIL, STOCK, Archive
-from tests.browser.conftest import PHONE, WIDE, Complaints, sign_in
+from tests.browser.archive import Archive
+from tests.browser.conftest import PHONE, WIDE, Complaints
 from tests.browser.test_accessibility import violations
 from tests.browser.test_connecting import fits
-from tests.house import house, wait_for
 
 pytestmark = pytest.mark.browser
 SECRET = "s3cr3t-browser-simulated"
@@ -45,37 +43,19 @@ SIDES = {
 }
 
 
-@pytest.fixture(scope="module")
-def stocked(executable: str) -> Iterator[Archive]:
-    """A number, one voice note and one film, and no CRM."""
-    with house() as home, home.sandbox("sandbox.whatsapp") as meta:
-        home.serve()
-        home.move_in()
-        archive = Archive(home, home.connect_account(ACCOUNTS[0], meta), meta, "")
-        for name in ("voice", "video"):
-            archive.send(STOCK[name])
-        wait_for(lambda: [row["state"] for row in archive.rows()] == ["ready"] * 2, "ready", every_s=2)
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def state(browser: Any, stocked: Archive) -> Any:
-    context = browser.new_context()
-    sign_in(context.new_page(), stocked, EMAIL)
-    found = context.storage_state()
-    context.close()
-    return found
-
-
 @pytest.mark.parametrize("kind", SIDES)
 def test_a_crm_is_connected_seen_made_and_its_mapping_tried(
-    new_context: Callable[..., Any], stocked: Archive, state: Any, complaints: Complaints, kind: str
+    new_context: Callable[..., Any],
+    without_crm: Archive,
+    signed_in_without_crm: Any,
+    complaints: Complaints,
+    kind: str,
 ) -> None:
     width = PHONE if kind in ("zendesk", "zoho") else WIDE
-    page = new_context(storage_state=state, viewport=width).new_page()
+    page = new_context(storage_state=signed_in_without_crm, viewport=width).new_page()
     arguments = (*SIDES[kind].arguments, "--search-lag-s", "0")
-    with stocked.home.sandbox(f"sandbox.{kind}", *arguments) as address:
-        page.goto(f"{stocked.url}/integrations")
+    with without_crm.home.sandbox(f"sandbox.{kind}", *arguments) as address:
+        page.goto(f"{without_crm.url}/integrations")
         page.locator("a[href='/settings/crms/new']").first.click()
         page.locator(f"a[href='/settings/crms/new/{kind}']").click()
         page.wait_for_url(f"**/new/{kind}")
@@ -101,22 +81,6 @@ def test_a_crm_is_connected_seen_made_and_its_mapping_tried(
         fits(page)
         assert violations(page) == []
         put_copies(page, kind, address)
-
-
-def test_a_page_with_unsaved_choices_asks_before_it_is_left(
-    new_context: Callable[..., Any], stocked: Archive, state: Any, complaints: Complaints
-) -> None:
-    page = new_context(storage_state=state).new_page()
-    page.goto(f"{stocked.url}/integrations")
-    page.locator("a[href$='/mapping']").first.click()
-    page.wait_for_url("**/mapping")
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    page.locator("[name='go.sticker']").select_option("none")
-    page.locator(".crumbs a").first.click()
-    expect(page.locator("[name='go.sticker']")).to_have_value("none")
-    assert len(asked) == 1
-    assert page.url.endswith("/mapping")
 
 
 def give_access(page: Page, kind: str, address: str) -> None:

@@ -16,25 +16,24 @@ from tests.browser.archive import Archive
 from tests.browser.conftest import PHONE, WIDE, Complaints
 from tests.browser.test_accessibility import violations
 from tests.browser.test_connecting import fits
-from tests.browser.test_crms import state, stocked  # noqa: F401  (fixtures: a number, two files, and no CRM)
 
 pytestmark = pytest.mark.browser
 
 
 def test_a_system_of_ones_own_is_connected_with_the_secret_of_the_page_and_gets_the_first_file(
     new_context: Callable[..., Any],
-    stocked: Archive,  # noqa: F811
-    state: Any,  # noqa: F811
+    without_crm: Archive,
+    signed_in_without_crm: Any,
     complaints: Complaints,
 ) -> None:
-    page = new_context(storage_state=state).new_page()
-    page.goto(f"{stocked.url}/settings/crms/new")
+    page = new_context(storage_state=signed_in_without_crm).new_page()
+    page.goto(f"{without_crm.url}/settings/crms/new")
     page.locator("a[href='/settings/crms/new/webhook']").click()
     page.wait_for_url("**/new/webhook")
     secret = page.locator("[name=secret]").input_value()
     assert secret.startswith("whsec_")
     look(page, "access")
-    with stocked.home.sandbox("sandbox.webhook", "--secret", secret) as address:
+    with without_crm.home.sandbox("sandbox.webhook", "--secret", secret) as address:
         page.locator("[name=url]").fill(f"{address}/nowhere")
         page.locator("main form button[type=submit]").first.click()
         expect(page.get_by_text("404 or 405")).to_be_visible(timeout=40_000)
