@@ -146,20 +146,12 @@ class House:
         from acervo.management.commands.media import facts
         from acervo.models import Connection, MediaFile
 
-        accounts = {one.pk: one for one in self._all(Connection)}
-        files = self._all(MediaFile)
+        with psycopg.connect(self.conninfo) as connection:
+            accounts = {one.pk: one for one in _all(connection, Connection)}
+            files = _all(connection, MediaFile)
         for one in files:
             one.connection = accounts[one.connection_id]
         return [facts(one) for one in sorted(files, key=lambda one: (one.received_at, one.pk), reverse=True)]
-
-    def _all(self, model: Any) -> list[Any]:
-        columns = {one.column: one.attname for one in model._meta.concrete_fields}
-        query = sql.SQL("SELECT {} FROM {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model._meta.db_table)
-        )
-        with psycopg.connect(self.conninfo) as connection:
-            rows = connection.execute(query).fetchall()
-        return [model.from_db(None, list(columns.values()), row) for row in rows]
 
     def processes(self, name: str) -> list[psutil.Process]:
         """web, capture, preparation, background or postgres: the process, and of PostgreSQL all of them."""
@@ -248,6 +240,15 @@ def house(*, is_new: bool = False, **settings: str) -> Iterator[House]:
         made.stop()
         made.end("all")
         shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def _all(connection: psycopg.Connection[Any], model: Any) -> list[Any]:
+    columns = {one.column: one.attname for one in model._meta.concrete_fields}
+    query = sql.SQL("SELECT {} FROM {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(model._meta.db_table)
+    )
+    rows = connection.execute(query).fetchall()
+    return [model.from_db(None, list(columns.values()), row) for row in rows]
 
 
 def _plot(**settings: str) -> House:
