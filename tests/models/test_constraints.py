@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -21,7 +22,6 @@ from acervo.models import (
     Backfill,
     Chat,
     ChatImport,
-    Connection,
     ConsentAnswer,
     ContactDecision,
     CrmSetup,
@@ -42,7 +42,6 @@ from acervo.models import (
     KeptAnswer,
     MappingVersion,
     MediaPolicy,
-    Member,
     Message,
     PersonIdentifier,
     Probe,
@@ -50,6 +49,7 @@ from acervo.models import (
     RecordLink,
     Remake,
     Rendition,
+    Role,
     Sending,
     Setup,
     SetupLink,
@@ -63,7 +63,7 @@ from acervo.models import (
     UnmadeRendition,
     Workspace,
 )
-from tests.conftest import make_connection
+from tests.conftest import keep, make_connection, make_file, make_member
 
 NOW = clock.now()
 PLACE = {"object_key": None, "size_bytes": None, "sealed_bytes": None, "sha256": None, "sealing": None}
@@ -404,12 +404,26 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def standing(django_db_setup: None, django_db_blocker: Any) -> Iterator[SimpleNamespace]:
+    """`good`, made once: each test begins behind it, and ends with going back to where it began."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield _good()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def good(
-    workspace: Workspace, bob: Member, connection: Connection, kept_file, announced_file
-) -> SimpleNamespace:
+def good(standing: SimpleNamespace, db: None) -> SimpleNamespace:
+    """Rows to break, which no test writes through these objects."""
+    return standing
+
+
+def _good() -> SimpleNamespace:
     """One row of everything, each beyond reproach."""
-    kept, awaited = kept_file(), announced_file()
+    workspace = Workspace.objects.create(name="Telecom Aurora")
+    bob = make_member(workspace, "Bob", Role.AGENT)
+    connection = make_connection(workspace, "meta_cloud")
+    kept, awaited = keep(make_file(connection), b"OggS not really a voice note"), make_file(connection)
     crm = make_connection(workspace, "hubspot", account_id="26000001")
     AuditEntry.objects.record(workspace.pk, "test", [Deed("file.kept", "file", kept.pk)])
     link = {
@@ -582,7 +596,7 @@ def good(
         sending=sending,
         queued=Sending.objects.create(**wish),
         repeated=Sending.objects.create(repeats=sending, **wish),
-        other_message=announced_file().message,
+        other_message=make_file(connection).message,
         early=EarlyStatus.objects.create(workspace=workspace, connection=connection, **early),
         consent=ConsentAnswer.objects.create(
             workspace=workspace, person=kept.person, sending=sending, message=kept.message, given_at=NOW
