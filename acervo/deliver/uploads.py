@@ -14,6 +14,7 @@ from acervo import crms
 from acervo.base import clock
 from acervo.crms.contract import RecordRef, UploadTerms
 from acervo.deliver import mapping, records
+from acervo.deliver.mapping import Rules
 from acervo.deliver.outbox import TELLABLE
 from acervo.models import AuditEntry, Connection, CrmUpload, Deed, Delivery, MediaFile, RecordLink
 
@@ -132,6 +133,15 @@ def mark_for_removal(rows: QuerySet[CrmUpload], *, by: str, at: datetime) -> int
         remove_asked_at=at, remove_asked_by=by, due_at=at, attempts=0, stopped_at=None,
         refusal=None, refusal_facts={}, refused_at=None,
     )  # fmt: skip
+
+
+def drop_unwanted(connection: Connection, wanted: Rules, *, by: str) -> None:
+    """The mapping changed: of kinds whose bytes nobody wants any more, nothing goes on its way; what is there stays. Runs
+    inside the caller's transaction."""
+    rows = CrmUpload.objects.filter(connection=connection, uploaded_at=None)
+    unwanted = rows.exclude(media__kind__in=wanted.kinds_with_bytes)
+    unwanted.filter(holder_id="").delete()  # never tried
+    mark_for_removal(unwanted, by=by, at=clock.now())
 
 
 def retry(connection: Connection, *, by: str) -> int:
