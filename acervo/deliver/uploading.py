@@ -13,7 +13,7 @@ from uuid import UUID
 import httpx
 from django.db import transaction
 
-from acervo.base import clock, filetypes
+from acervo.base import clock, filetypes, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, TryLater
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind, EraseResult, RecordRef, Upload, Uploaded
@@ -113,7 +113,7 @@ async def _put_in(connector: Connector, row: CrmUpload, source: MediaFile | Rend
         await in_thread(_refuse, row, Refusal(TOO_LARGE, {"size_bytes": size_bytes, "most_bytes": most}))
         return
     upload = Upload(
-        media_id=row.media.slug,
+        media_id=ids.text(row.file),
         file_name=row.file_name,
         mime=source.mime or filetypes.UNKNOWN.mime,
         size_bytes=size_bytes,
@@ -135,7 +135,7 @@ async def _content(source: MediaFile | Rendition) -> AsyncIterator[bytes]:
 
 async def _take_out(connector: Connector, row: CrmUpload, *, goes_again: bool = False) -> None:
     there = Uploaded(
-        row.media.slug, row.file_name, RecordRef(row.holder_type, row.holder_id), file_id=row.file_id
+        ids.text(row.file), row.file_name, RecordRef(row.holder_type, row.holder_id), file_id=row.file_id
     )
     try:
         result = await connector.remove_upload(there)
@@ -167,17 +167,17 @@ def _take(connection_id: UUID) -> Task | None:
             return Task(_claimed(row))
         openable = free.filter(TELLABLE, remove_asked_at=None, media__stored_at__isnull=False)
         for row in openable.order_by("-asked_at", "-pk")[:LOOKED_AT]:
-            if task := _prepared(row):
+            if row.media and (task := _prepared(row, row.media)):
                 return task
     return None
 
 
-def _prepared(row: CrmUpload) -> Task | None:
+def _prepared(row: CrmUpload, media: MediaFile) -> Task | None:
     """Where it goes, and under which name, is said before the first try: from then on it may be there. If that is no
     longer its place or its name, it leaves from there first. What nothing holds any more, such as a ticket it was tied
     to, is asked for again once something does."""
-    holder, source = uploads.holder(row), _source(row.media)
-    file_name = f"{row.media.kind}-{row.media.slug}{filetypes.by_mime(source.mime or '').extension}"
+    holder, source = uploads.holder(row.connection, media.pk), _source(media)
+    file_name = f"{media.kind}-{media.slug}{filetypes.by_mime(source.mime or '').extension}"
     place = (*_named(holder), file_name) if holder else None
     if row.holder_id and place != (row.holder_type, row.holder_id, row.file_name):
         return Task(_claimed(row), goes_again=True)
@@ -214,7 +214,7 @@ def _mark(connection: Connection, media_id: UUID, holder: RecordRef | None) -> C
         if not row.holder_id:
             row.delete()
             return None
-        uploads.mark_for_removal(known, by=BY, at=now)
+        known.take_out(by=BY, at=now)
         row.refresh_from_db(fields=["remove_asked_at"])
         return _claimed(row)
 
@@ -241,7 +241,7 @@ def _keep(row: CrmUpload, done: Uploaded, size_bytes: int) -> None:
             refusal_facts={},
             refused_at=None,
         ):
-            log.warning("crm.upload_of_nothing", extra={"media": row.media.slug})
+            log.warning("crm.upload_of_nothing", extra={"media": ids.text(row.file)})
             _find_again(row, done, now)
             return
         _record(row, "file.uploaded", "", {"record": done.holder.record_id, "size_bytes": size_bytes})
@@ -322,7 +322,7 @@ def _refuse(row: CrmUpload, refusal: Refusal) -> None:
         else:
             now.due_at = at + timedelta(seconds=refusals.wait_s(now.attempts, refusal.retry_after_s))
         now.save()
-        log.warning("crm.upload_refused", extra={"media": row.media.slug, "kind": refusal.code})
+        log.warning("crm.upload_refused", extra={"media": ids.text(row.file), "kind": refusal.code})
         if is_news or refusal.is_final:
             action = "file.upload_left" if now.remove_asked_at else "upload.stopped"
             _record(row, action if refusal.is_final else "upload.refused", refusal.code, refusal.facts)
@@ -335,4 +335,4 @@ def _record_removal(row: CrmUpload, left: str) -> None:
 
 def _record(row: CrmUpload, action: str, reason: str, facts: Mapping[str, Any]) -> None:
     details = {**refusals.subject(row.connection), **facts}
-    AuditEntry.objects.record(row.workspace_id, BY, [Deed(action, "file", row.media_id, reason, details)])
+    AuditEntry.objects.record(row.workspace_id, BY, [Deed(action, "file", row.file, reason, details)])

@@ -14,7 +14,7 @@ from acervo.base import clock, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import TryLater
 from acervo.crms.contract import Connector, CrmError, CrmErrorKind
-from acervo.deliver import account, mapping, uploading, uploads
+from acervo.deliver import account, mapping, uploading
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.records import BY, WRITTEN, reference
 from acervo.deliver.refusals import subject
@@ -77,8 +77,7 @@ def _stop(media_id: UUID) -> list[RecordLink]:
         copies = CrmUpload.objects.filter(media=media_id)
         if any(row.claimed_until and row.claimed_until > at for row in copies.select_for_update()):
             raise StillBeingWritten(after_s=IN_HAND_S)
-        copies.filter(holder_id="").delete()  # never tried
-        uploads.mark_for_removal(copies, by=BY, at=at)  # wherever they hang, with a record of ours or without
+        copies.take_out(by=BY, at=at)  # wherever they hang, with a record of ours or without
         promised.delete()
         Discrepancy.objects.filter(media=media_id).delete()
     ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
