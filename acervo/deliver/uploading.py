@@ -165,7 +165,9 @@ def _take(connection_id: UUID) -> Task | None:
         row = free.filter(remove_asked_at__isnull=False).order_by("due_at", "pk").first()
         if row is not None:
             return Task(_claimed(row))
-        openable = free.filter(TELLABLE, remove_asked_at=None, media__stored_at__isnull=False)
+        openable = free.filter(
+            TELLABLE, uploaded_at=None, remove_asked_at=None, media__stored_at__isnull=False
+        )
         for row in openable.order_by("-asked_at", "-pk")[:LOOKED_AT]:
             if row.media and (task := _prepared(row, row.media)):
                 return task

@@ -111,7 +111,8 @@ def due_connections() -> list[UUID]:
     now = clock.now()
     due = CrmUpload.objects.due(now).filter(TELLABLE | Q(remove_asked_at__isnull=False))
     live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
-    return list(live.filter(pk__in=due.values("connection")).order_by("pk").values_list("pk", flat=True))
+    pks = live.order_by("pk").values_list("pk", flat=True)
+    return [pk for pk in pks if due.filter(connection=pk).exists()]
 
 
 # ── what people do ──

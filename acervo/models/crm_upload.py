@@ -105,10 +105,15 @@ class CrmUpload(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(  # as they are taken: among a million that wait, the newest is one step away
+                fields=["connection", "-asked_at", "-id"],
+                name="upload_to_go",
+                condition=Q(stopped_at=None, uploaded_at=None, remove_asked_at=None),
+            ),
             models.Index(
-                fields=["connection", "due_at"],
-                name="upload_due",
-                condition=Q(stopped_at=None) & (Q(uploaded_at=None) | Q(remove_asked_at__isnull=False)),
+                fields=["connection", "due_at", "id"],
+                name="upload_to_leave",
+                condition=Q(stopped_at=None, remove_asked_at__isnull=False),
             ),
             models.Index(fields=["media"], name="upload_of_media"),
         ]
