@@ -85,9 +85,9 @@ def _stop(media_id: UUID) -> list[RecordLink]:
 
 
 async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
-    connector = await account.reach_to_remove(link.connection, http, open_connector)
     if link.media_id:
         await uploading.remove_of(link.connection, link.media_id, http=http, open_connector=open_connector)
+    connector = await account.reach_to_remove(link.connection, http, open_connector)
     try:
         also = await _also(connector, link)
         result = await connector.erase_media(reference(link), also=also)

@@ -366,6 +366,15 @@ def test_bytes_a_crm_does_not_let_go_of_are_named_and_the_record_goes(there, crm
     assert AuditEntry.objects.get(action="file.upload_left").reason == "forbidden"
 
 
+def test_bytes_in_a_crm_that_is_connected_no_longer_are_named_as_left(there, crm, http, one_transaction):
+    Connection.objects.filter(pk=crm.pk).update(removed_at=clock.now(), removed_by="test")
+    MediaFile.objects.filter(pk=there.media_id).update(hidden_at=clock.now())
+    withdraw(crm, there.media_id, http)
+    left = AuditEntry.objects.filter(subject_id=there.media_id, reason="forbidden")
+    assert {entry.action for entry in left} == {"file.upload_left", "file.left_in_crm"}
+    assert the_upload().state == "stuck"
+
+
 def test_a_crm_that_is_busy_is_asked_again_before_its_record_goes(there, crm, http, one_transaction):
     MediaFile.objects.filter(pk=there.media_id).update(hidden_at=clock.now())
     with pytest.raises(withdrawal.CrmBusy):
