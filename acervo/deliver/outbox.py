@@ -232,10 +232,14 @@ def _forget(row: Delivery) -> None:
         gone.filter(person__isnull=False, object_type=records.CONTACT).delete()
     else:
         gone.filter(media=row.media_id).delete()
-        # What hung on it is looked for by name, and hung on the new record.
-        CrmUpload.objects.filter(
-            connection=row.connection_id, media=row.media_id, holder_id=row.refusal_facts.get("record_id")
-        ).delete()
+        # What hung on it goes again: out of where it may still lie, and onto the new record.
+        hung = CrmUpload.objects.filter(
+            connection=row.connection_id, media=row.media_id, remove_asked_at=None
+        )
+        hung.filter(holder_id=row.refusal_facts.get("record_id")).update(
+            uploaded_at=None, size_bytes=None, due_at=clock.now(), attempts=0, stopped_at=None,
+            refusal=None, refusal_facts={}, refused_at=None,
+        )  # fmt: skip
 
 
 def make_due(rows: Collection[Delivery]) -> None:

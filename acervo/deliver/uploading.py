@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
 from django.db import transaction
 
-from acervo.base import clock, filetypes
+from acervo.base import clock, filetypes, ids
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError, TryLater
-from acervo.crms.contract import Connector, CrmError, CrmErrorKind, RecordRef, Upload, Uploaded
+from acervo.crms.contract import Connector, CrmError, CrmErrorKind, EraseResult, RecordRef, Upload, Uploaded
 from acervo.deliver import account, outbox, refusals, uploads
 from acervo.deliver.account import OpenConnector
 from acervo.deliver.outbox import TELLABLE
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LEASE: Final = timedelta(minutes=30)
 """Of one file on a slow line."""
+LONGEST_S: Final = 20 * 60.0
+"""Of one upload, well within its lease: nobody takes it up, or takes it out, while bytes still travel."""
 PLAYS: Final = (RenditionKind.MP3, RenditionKind.MP4)
 ACCOUNT: Final = frozenset({CrmErrorKind.AUTH_REVOKED, CrmErrorKind.AUTH_EXPIRED}) | refusals.RESTS
 """About the account as a whole. Not FORBIDDEN: links may go where bytes may not."""
@@ -44,6 +47,8 @@ class Task:
     row: CrmUpload
     source: MediaFile | Rendition | None = None
     """The bytes that go; None: what is there is to be taken out."""
+    goes_again: bool = False
+    """Taken out, since it may lie where it no longer belongs; then it begins anew."""
 
 
 async def go_on(
@@ -58,11 +63,13 @@ async def go_on(
     try:
         connector = await account.prepare(row.connection, http, open_connector)
         if task.source is None:
-            await _take_out(connector, row)
+            await _take_out(connector, row, goes_again=task.goes_again)
         else:
             await _put_in(connector, row, task.source)
     except CrmError as error:
-        if error.kind in ACCOUNT:
+        if error.kind is CrmErrorKind.QUOTA_EXHAUSTED and task.source is not None:
+            await in_thread(_put_off, row, Refusal.of(error))
+        elif error.kind in ACCOUNT:
             await account.refuse(row.connection, error)
             await in_thread(_let_go, row)
         else:
@@ -105,16 +112,19 @@ async def _put_in(connector: Connector, row: CrmUpload, source: MediaFile | Rend
         most = terms.most_bytes if terms else 0
         await in_thread(_refuse, row, Refusal(TOO_LARGE, {"size_bytes": size_bytes, "most_bytes": most}))
         return
-    done = await connector.upload(
-        Upload(
-            media_id=row.media.slug,
-            file_name=row.file_name,
-            mime=source.mime or filetypes.UNKNOWN.mime,
-            size_bytes=size_bytes,
-            content=lambda: _content(source),
-            holder=RecordRef(row.holder_type, row.holder_id),
-        )
+    upload = Upload(
+        media_id=ids.text(row.file),
+        file_name=row.file_name,
+        mime=source.mime or filetypes.UNKNOWN.mime,
+        size_bytes=size_bytes,
+        content=lambda: _content(source),
+        holder=RecordRef(row.holder_type, row.holder_id),
     )
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            done = await connector.upload(upload)
+    except TimeoutError as error:
+        raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "the file took too long on its way") from error
     await in_thread(_keep, row, done, size_bytes)
 
 
@@ -123,20 +133,19 @@ async def _content(source: MediaFile | Rendition) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _take_out(connector: Connector, row: CrmUpload) -> None:
+async def _take_out(connector: Connector, row: CrmUpload, *, goes_again: bool = False) -> None:
     there = Uploaded(
-        row.media.slug, row.file_name, RecordRef(row.holder_type, row.holder_id), file_id=row.file_id
+        ids.text(row.file), row.file_name, RecordRef(row.holder_type, row.holder_id), file_id=row.file_id
     )
     try:
         result = await connector.remove_upload(there)
     except CrmError as error:
         if error.kind is not CrmErrorKind.NOT_FOUND:
             raise
-        await in_thread(_forget, row, "")
-        return
+        result = EraseResult("done")
     if result.outcome == "impossible":
         raise CrmError(CrmErrorKind.UNSUPPORTED, result.left)
-    await in_thread(_forget, row, result.left)
+    await in_thread(_begin_anew if goes_again else _forget, row, result.left)
 
 
 # ── its row ──
@@ -156,23 +165,28 @@ def _take(connection_id: UUID) -> Task | None:
         row = free.filter(remove_asked_at__isnull=False).order_by("due_at", "pk").first()
         if row is not None:
             return Task(_claimed(row))
-        openable = free.filter(TELLABLE, remove_asked_at=None, media__stored_at__isnull=False)
+        openable = free.filter(
+            TELLABLE, uploaded_at=None, remove_asked_at=None, media__stored_at__isnull=False
+        )
         for row in openable.order_by("-asked_at", "-pk")[:LOOKED_AT]:
-            if task := _prepared(row):
+            if row.media and (task := _prepared(row, row.media)):
                 return task
     return None
 
 
-def _prepared(row: CrmUpload) -> Task | None:
-    """Where it goes, and under which name, is said before the first try: from then on it may be there. What nothing
-    holds any more, such as a ticket it was tied to, is asked for again once something does."""
-    holder = uploads.holder(row)
-    if holder is None:
+def _prepared(row: CrmUpload, media: MediaFile) -> Task | None:
+    """Where it goes, and under which name, is said before the first try: from then on it may be there. If that is no
+    longer its place or its name, it leaves from there first. What nothing holds any more, such as a ticket it was tied
+    to, is asked for again once something does."""
+    holder, source = uploads.holder(row.connection, media.pk), _source(media)
+    file_name = f"{media.kind}-{media.slug}{filetypes.by_mime(source.mime or '').extension}"
+    place = (*_named(holder), file_name) if holder else None
+    if row.holder_id and place != (row.holder_type, row.holder_id, row.file_name):
+        return Task(_claimed(row), goes_again=True)
+    if place is None:
         row.delete()
         return None
-    source = _source(row.media)
-    row.holder_type, row.holder_id = holder.object_type, holder.record_id
-    row.file_name = f"{row.media.kind}-{row.media.slug}{filetypes.by_mime(source.mime or '').extension}"
+    row.holder_type, row.holder_id, row.file_name = place
     return Task(_claimed(row), source)
 
 
@@ -202,7 +216,8 @@ def _mark(connection: Connection, media_id: UUID, holder: RecordRef | None) -> C
         if not row.holder_id:
             row.delete()
             return None
-        uploads.mark_for_removal(known, by=BY, at=now)
+        known.take_out(by=BY, at=now)
+        row.refresh_from_db(fields=["remove_asked_at"])
         return _claimed(row)
 
 
@@ -228,16 +243,59 @@ def _keep(row: CrmUpload, done: Uploaded, size_bytes: int) -> None:
             refusal_facts={},
             refused_at=None,
         ):
-            log.warning("crm.upload_of_nothing", extra={"media": row.media.slug})
+            log.warning("crm.upload_of_nothing", extra={"media": ids.text(row.file)})
+            _find_again(row, done, now)
             return
         _record(row, "file.uploaded", "", {"record": done.holder.record_id, "size_bytes": size_bytes})
+
+
+def _find_again(row: CrmUpload, done: Uploaded, at: datetime) -> None:
+    """Its row went while the bytes were on their way: so shall they."""
+    left = CrmUpload(
+        workspace_id=row.workspace_id,
+        connection_id=row.connection_id,
+        media_id=row.media_id,
+        asked_at=row.asked_at,
+        asked_by=row.asked_by,
+        due_at=at,
+        file_name=done.file_name,
+        holder_type=done.holder.object_type,
+        holder_id=done.holder.record_id,
+        file_id=done.file_id,
+        remove_asked_at=at,
+        remove_asked_by=BY,
+    )
+    CrmUpload.objects.bulk_create([left], ignore_conflicts=True)
 
 
 def _forget(row: CrmUpload, left: str) -> None:
     with transaction.atomic():
         if CrmUpload.objects.filter(pk=row.pk).delete()[0]:
-            reason, facts = (KEPT_A_WHILE, {"left": left}) if left else ("", {})
-            _record(row, "file.upload_removed", reason, facts)
+            _record_removal(row, left)
+
+
+def _begin_anew(row: CrmUpload, left: str) -> None:
+    with transaction.atomic():
+        wanted = CrmUpload.objects.filter(pk=row.pk, remove_asked_at=None)
+        is_wanted = wanted.update(
+            holder_type="", holder_id="", file_name="", file_id="", claimed_until=None, attempts=0,
+            refusal=None, refusal_facts={}, refused_at=None,
+        )  # fmt: skip
+        if is_wanted:
+            _record_removal(row, left)
+        else:
+            _forget(row, left)
+
+
+def _put_off(row: CrmUpload, refusal: Refusal) -> None:
+    """Enough for today, perhaps of files only: every other upload waits too, and links find out for themselves."""
+    with transaction.atomic():
+        _refuse(row, refusal)
+        due_at = clock.now() + timedelta(seconds=refusal.retry_after_s or refusals.QUOTA_WAIT_S)
+        waiting = CrmUpload.objects.filter(
+            connection=row.connection_id, uploaded_at=None, remove_asked_at=None
+        )
+        waiting.filter(due_at__lt=due_at).update(due_at=due_at)
 
 
 def _let_go(row: CrmUpload) -> None:
@@ -250,6 +308,9 @@ def _refuse(row: CrmUpload, refusal: Refusal) -> None:
         if now is None:
             return
         at = clock.now()
+        if now.remove_asked_at and not row.remove_asked_at:  # asked meanwhile: this was about the way in
+            _let_go(row)
+            return
         is_news = refusal.code != now.refusal
         now.attempts += 1
         now.claimed_until, now.refusal, now.refusal_facts, now.refused_at = (
@@ -263,12 +324,17 @@ def _refuse(row: CrmUpload, refusal: Refusal) -> None:
         else:
             now.due_at = at + timedelta(seconds=refusals.wait_s(now.attempts, refusal.retry_after_s))
         now.save()
-        log.warning("crm.upload_refused", extra={"media": row.media.slug, "kind": refusal.code})
+        log.warning("crm.upload_refused", extra={"media": ids.text(row.file), "kind": refusal.code})
         if is_news or refusal.is_final:
             action = "file.upload_left" if now.remove_asked_at else "upload.stopped"
             _record(row, action if refusal.is_final else "upload.refused", refusal.code, refusal.facts)
 
 
+def _record_removal(row: CrmUpload, left: str) -> None:
+    reason, facts = (KEPT_A_WHILE, {"left": left}) if left else ("", {})
+    _record(row, "file.upload_removed", reason, facts)
+
+
 def _record(row: CrmUpload, action: str, reason: str, facts: Mapping[str, Any]) -> None:
     details = {**refusals.subject(row.connection), **facts}
-    AuditEntry.objects.record(row.workspace_id, BY, [Deed(action, "file", row.media_id, reason, details)])
+    AuditEntry.objects.record(row.workspace_id, BY, [Deed(action, "file", row.file, reason, details)])

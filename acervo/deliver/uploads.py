@@ -14,6 +14,7 @@ from acervo import crms
 from acervo.base import clock
 from acervo.crms.contract import RecordRef, UploadTerms
 from acervo.deliver import mapping, records
+from acervo.deliver.mapping import Rules
 from acervo.deliver.outbox import TELLABLE
 from acervo.models import AuditEntry, Connection, CrmUpload, Deed, Delivery, MediaFile, RecordLink
 
@@ -110,7 +111,8 @@ def due_connections() -> list[UUID]:
     now = clock.now()
     due = CrmUpload.objects.due(now).filter(TELLABLE | Q(remove_asked_at__isnull=False))
     live = Connection.objects.crms().live().exclude(breaker_open_until__gt=now)
-    return list(live.filter(pk__in=due.values("connection")).order_by("pk").values_list("pk", flat=True))
+    pks = live.order_by("pk").values_list("pk", flat=True)
+    return [pk for pk in pks if due.filter(connection=pk).exists()]
 
 
 # ── what people do ──
@@ -120,18 +122,16 @@ def ask_removal(connection: Connection, *, by: str) -> int:
     """Every byte of ours is to leave the CRM; the links stay. Returns how many files that are."""
     at = clock.now()
     with transaction.atomic():
-        rows = CrmUpload.objects.filter(connection=connection)
-        rows.filter(holder_id="").delete()  # never tried
-        count = mark_for_removal(rows, by=by, at=at)
+        count = CrmUpload.objects.filter(connection=connection).take_out(by=by, at=at)
         _record(connection, "connection.upload_removal_asked", by, count)
     return count
 
 
-def mark_for_removal(rows: QuerySet[CrmUpload], *, by: str, at: datetime) -> int:
-    return rows.filter(remove_asked_at=None).update(
-        remove_asked_at=at, remove_asked_by=by, due_at=at, attempts=0, stopped_at=None,
-        refusal=None, refusal_facts={}, refused_at=None,
-    )  # fmt: skip
+def drop_unwanted(connection: Connection, wanted: Rules, *, by: str) -> None:
+    """The mapping changed: of kinds whose bytes nobody wants any more, nothing goes on its way; what is there stays. Runs
+    inside the caller's transaction."""
+    rows = CrmUpload.objects.filter(connection=connection, uploaded_at=None)
+    rows.exclude(media__kind__in=wanted.kinds_with_bytes).take_out(by=by, at=clock.now())
 
 
 def retry(connection: Connection, *, by: str) -> int:
@@ -162,10 +162,10 @@ def _refs(connection_id: UUID, media_ids: Collection[UUID]) -> dict[UUID, list[R
     return {pk: [*own.get(pk, []), *known.related.get(pk, [])] for pk in {*own, *known.related}}
 
 
-def holder(row: CrmUpload) -> RecordRef | None:
+def holder(connection: Connection, media_id: UUID) -> RecordRef | None:
     """As it is known now: it may have been tied, or written elsewhere, since it was asked for."""
-    wanted = terms(row.connection)
-    refs = _refs(row.connection_id, [row.media_id]).get(row.media_id, [])
+    wanted = terms(connection)
+    refs = _refs(connection.pk, [media_id]).get(media_id, [])
     return holder_of(wanted, refs) if wanted else None
 
 

@@ -74,9 +74,10 @@ def _stop(media_id: UUID) -> list[RecordLink]:
         in_hand = [row.claimed_until for row in promised.select_for_update() if not row.delivered_at]
         if any(until and until > at for until in in_hand):
             raise StillBeingWritten(after_s=IN_HAND_S)
-        uploads = CrmUpload.objects.filter(media=media_id)
-        if any(row.claimed_until and row.claimed_until > at for row in uploads.select_for_update()):
+        copies = CrmUpload.objects.filter(media=media_id)
+        if any(row.claimed_until and row.claimed_until > at for row in copies.select_for_update()):
             raise StillBeingWritten(after_s=IN_HAND_S)
+        copies.take_out(by=BY, at=at)  # wherever they hang, with a record of ours or without
         promised.delete()
         Discrepancy.objects.filter(media=media_id).delete()
     ours = RecordLink.objects.filter(media=media_id, reason=WRITTEN)
@@ -84,9 +85,9 @@ def _stop(media_id: UUID) -> list[RecordLink]:
 
 
 async def _erase(link: RecordLink, http: httpx.AsyncClient, open_connector: OpenConnector) -> None:
-    connector = await account.reach_to_remove(link.connection, http, open_connector)
     if link.media_id:
         await uploading.remove_of(link.connection, link.media_id, http=http, open_connector=open_connector)
+    connector = await account.reach_to_remove(link.connection, http, open_connector)
     try:
         also = await _also(connector, link)
         result = await connector.erase_media(reference(link), also=also)

@@ -26,7 +26,7 @@ from acervo.crms.mapping import (
     Rule,
     forms_for,
 )
-from acervo.deliver import mapping, outbox, parcels
+from acervo.deliver import mapping, outbox, parcels, uploads
 from acervo.deliver.mapping import Rules, Switch
 from acervo.govern import connections, crm_access
 from acervo.govern.media_rules import ChangedMeanwhile
@@ -169,6 +169,7 @@ def _add(
             restores=restores,
             made_by=by,
         )
+        uploads.drop_unwanted(connection, wanted, by=by)
         details = {"version": row.number, **({} if restores is None else {"restores": restores})}
         changed = sorted(_changed(now, wanted))
         connections.record(connection, "mapping.changed", by, reason, details={**details, "changed": changed})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -29,6 +30,15 @@ class CrmUploads(models.QuerySet["CrmUpload"]):
         is_open = Q(uploaded_at=None) | Q(remove_asked_at__isnull=False)
         return self.filter(is_free, is_open, stopped_at=None, due_at__lte=at)
 
+    def take_out(self, *, by: str, at: datetime) -> int:
+        """Whatever may be there is to leave, and what was never tried is wanted no more; returns how many leave that did
+        not before."""
+        self.filter(holder_id="").delete()
+        return self.filter(remove_asked_at=None).update(
+            remove_asked_at=at, remove_asked_by=by, due_at=at, attempts=0, stopped_at=None,
+            refusal=None, refusal_facts={}, refused_at=None,
+        )  # fmt: skip
+
 
 class CrmUpload(models.Model):
     """Its row goes when the bytes are out of the CRM again."""
@@ -36,7 +46,8 @@ class CrmUpload(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="uploads")
-    media = models.ForeignKey(MediaFile, on_delete=models.CASCADE, related_name="uploads")
+    media = models.ForeignKey(MediaFile, on_delete=models.SET_NULL, null=True, related_name="uploads")
+    """None: the file is gone with the import that brought it, and the bytes are still to follow."""
     asked_at = models.DateTimeField()
     asked_by = models.CharField(max_length=64)
     due_at = models.DateTimeField()
@@ -75,6 +86,10 @@ class CrmUpload(models.Model):
                 | (~Q(holder_id="") & ~Q(holder_type="") & ~Q(file_name="")),
             ),
             models.CheckConstraint(
+                name="upload_without_its_file_is_to_leave",
+                condition=Q(media__isnull=False) | (Q(remove_asked_at__isnull=False) & ~Q(file_name="")),
+            ),
+            models.CheckConstraint(
                 name="upload_is_not_both_done_and_stopped",
                 condition=Q(uploaded_at=None) | Q(stopped_at=None) | Q(remove_asked_at__isnull=False),
             ),
@@ -90,16 +105,28 @@ class CrmUpload(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            models.Index(  # as they are taken: among a million that wait, the newest is one step away
+                fields=["connection", "-asked_at", "-id"],
+                name="upload_to_go",
+                condition=Q(stopped_at=None, uploaded_at=None, remove_asked_at=None),
+            ),
             models.Index(
-                fields=["connection", "due_at"],
-                name="upload_due",
-                condition=Q(stopped_at=None) & (Q(uploaded_at=None) | Q(remove_asked_at__isnull=False)),
+                fields=["connection", "due_at", "id"],
+                name="upload_to_leave",
+                condition=Q(stopped_at=None, remove_asked_at__isnull=False),
             ),
             models.Index(fields=["media"], name="upload_of_media"),
         ]
 
     def __str__(self) -> str:
         return ids.text(self.id)
+
+    @property
+    def file(self) -> UUID:
+        """The file's id, also where its row is gone."""
+        if self.media_id:
+            return self.media_id
+        return ids.parse(self.file_name.partition("-")[2].partition(".")[0])
 
     @property
     def state(self) -> str:

@@ -18,6 +18,7 @@ from acervo.models import (
     AuditEntry,
     Chat,
     ChatImport,
+    CrmUpload,
     DataKey,
     Deed,
     Delivery,
@@ -69,6 +70,8 @@ def _take_out(run: ChatImport) -> list[str] | None:
         objects = [media.object_key for media in gone if media.object_key]
         copies = Rendition.objects.filter(media__in=gone, object_key__isnull=False)
         objects += [key for key in copies.values_list("object_key", flat=True) if key]
+        uploads = CrmUpload.objects.filter(media__in=gone)
+        uploads.take_out(by=run.undo_asked_by or BY, at=clock.now())
         MediaFile.objects.filter(pk__in=[media.pk for media in gone]).delete()
         _take_out_messages(rows)
         ChatImport.objects.filter(pk=run.pk).update(

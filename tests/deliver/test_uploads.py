@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from acervo.base import clock
 from acervo.base.errors import NeedsPerson, TryLater
-from acervo.crms.contract import CrmErrorKind, EraseResult, RecordRef, UploadTerms
+from acervo.crms.contract import CrmError, CrmErrorKind, EraseResult, RecordRef, UploadTerms
 from acervo.crms.fake.adapter import FakeCrm
 from acervo.deliver import associations, mapping, outbox, uploading, uploads, withdrawal
 from acervo.deliver.mapping import Rules, Switch
@@ -365,6 +366,15 @@ def test_bytes_a_crm_does_not_let_go_of_are_named_and_the_record_goes(there, crm
     assert AuditEntry.objects.get(action="file.upload_left").reason == "forbidden"
 
 
+def test_bytes_in_a_crm_that_is_connected_no_longer_are_named_as_left(there, crm, http, one_transaction):
+    Connection.objects.filter(pk=crm.pk).update(removed_at=clock.now(), removed_by="test")
+    MediaFile.objects.filter(pk=there.media_id).update(hidden_at=clock.now())
+    withdraw(crm, there.media_id, http)
+    left = AuditEntry.objects.filter(subject_id=there.media_id, reason="forbidden")
+    assert {entry.action for entry in left} == {"file.upload_left", "file.left_in_crm"}
+    assert the_upload().state == "stuck"
+
+
 def test_a_crm_that_is_busy_is_asked_again_before_its_record_goes(there, crm, http, one_transaction):
     MediaFile.objects.filter(pk=there.media_id).update(hidden_at=clock.now())
     with pytest.raises(withdrawal.CrmBusy):
@@ -391,13 +401,10 @@ def test_a_record_somebody_deleted_and_wants_again_gets_its_bytes_again(there, c
     record = RecordLink.objects.get(media=there.media_id, reason="written")
     crm.account.records[record.record_id].is_live = False
     crm.account.uploads.clear()
-    Delivery.objects.update(
-        delivered_at=None, stopped_at=clock.now(), refused_at=clock.now(), refusal="detached",
-        refusal_facts={"object_type": "media", "record_id": record.record_id},
-    )  # fmt: skip
+    detach(record)
     outbox.retry(Delivery.objects.get(), by=BY)
     assert deliver(crm).delivered == 1
-    assert upload() == 1
+    assert upload() == 2  # out of where it hung, then in
     assert in_crm(crm) == [SOUND]
 
 
@@ -500,3 +507,158 @@ def withdraw(crm, media_id, http, through=FakeCrm):
 def test_nothing_of_it_is_asked_of_a_webhook(crm):
     Connection.objects.filter(pk=crm.pk).update(kind="webhook")
     assert uploads.terms(Connection.objects.get(pk=crm.pk)) is None
+
+
+def lose_an_answer(crm, upload, through=FakeCrm):
+    """The bytes are there, and nobody told us."""
+    crm.account.loses_next_upload = True
+    upload(through)
+    assert (the_upload().state, len(crm.account.uploads)) == ("trying", 1)
+    wait_over()
+
+
+def holders(crm):
+    return [one.holder_id for one in crm.account.uploads.values()]
+
+
+def test_bytes_that_may_hang_on_what_the_file_is_tied_to_no_longer_come_out(
+    hangs_on_deals, crm, promised, deliver, upload
+):
+    want_bytes(crm, "voice")
+    delivery = promised()
+    deliver(crm)
+    link = tie(crm, delivery)
+    deliver(crm)
+    lose_an_answer(crm, upload, TICKETS)
+    assert associations.ask_untie(link, by=BY)
+    upload(TICKETS)
+    assert not crm.account.uploads
+    assert not CrmUpload.objects.exists()
+
+
+def test_bytes_that_may_hang_elsewhere_leave_there_before_they_go_again(
+    hangs_on_deals, crm, promised, deliver, upload
+):
+    want_bytes(crm, "voice")
+    delivery = promised()
+    deliver(crm)
+    first = tie(crm, delivery)
+    deliver(crm)
+    lose_an_answer(crm, upload, TICKETS)
+    first.delete()
+    second = tie(crm, delivery)
+    upload(TICKETS)
+    assert holders(crm) == [second.record_id]
+    assert (the_upload().state, the_upload().holder_id) == ("there", second.record_id)
+
+
+def test_a_copy_made_between_two_tries_doubles_nothing(crm, promised, deliver, upload):
+    want_bytes(crm, "voice")
+    delivery = promised()
+    deliver(crm)
+    lose_an_answer(crm, upload)
+    add_playable(delivery.media)
+    upload()
+    assert in_crm(crm) == [PLAYABLE]
+
+
+def test_bytes_that_outlive_their_record_move_to_the_new_one(there, crm, deliver, upload):
+    record = RecordLink.objects.get(media=there.media_id, reason="written")
+    crm.account.records[record.record_id].is_live = False
+    detach(record)
+    outbox.retry(Delivery.objects.get(), by=BY)
+    assert deliver(crm).delivered == 1
+    upload()
+    new = RecordLink.objects.get(media=there.media_id, reason="written")
+    assert holders(crm) == [new.record_id] != [record.record_id]
+
+
+def test_bytes_that_outlive_their_record_leave_with_a_file_that_is_taken_back_before_there_is_a_new_one(
+    there, crm, upload, http, one_transaction
+):
+    detach(RecordLink.objects.get(media=there.media_id, reason="written"))
+    outbox.retry(Delivery.objects.get(), by=BY)
+    MediaFile.objects.filter(pk=there.media_id).update(hidden_at=clock.now())
+    withdraw(crm, there.media_id, http)
+    upload()
+    assert not crm.account.uploads
+    assert not CrmUpload.objects.exists()
+
+
+def detach(record):
+    Delivery.objects.update(
+        delivered_at=None, stopped_at=clock.now(), refused_at=clock.now(), refusal="detached",
+        refusal_facts={"object_type": "media", "record_id": record.record_id},
+    )  # fmt: skip
+
+
+def test_a_refused_way_in_does_not_stop_the_way_out(crm, promised, deliver, upload):
+    want_bytes(crm, "voice")
+    promised()
+    deliver(crm)
+
+    async def refused_meanwhile(self, one):
+        await sync_to_async(uploads.ask_removal)(crm, by=BY)
+        raise CrmError(CrmErrorKind.FORBIDDEN, status=403)
+
+    upload(type("Meanwhile", (FakeCrm,), {"upload": refused_meanwhile}))
+    assert not CrmUpload.objects.exists()
+    assert not AuditEntry.objects.filter(action="file.upload_left").exists()
+
+
+def test_bytes_that_arrive_after_their_row_went_come_out_again(crm, promised, deliver, upload):
+    want_bytes(crm, "voice")
+    promised()
+    deliver(crm)
+
+    async def forgotten_meanwhile(self, one):
+        done = await FakeCrm.upload(self, one)
+        await sync_to_async(CrmUpload.objects.all().delete)()
+        return done
+
+    assert upload(type("Meanwhile", (FakeCrm,), {"upload": forgotten_meanwhile})) == 2
+    assert not crm.account.uploads
+    assert not CrmUpload.objects.exists()
+
+
+def test_an_upload_ends_before_its_lease(crm, promised, deliver, upload, monkeypatch):
+    assert uploading.LEASE.total_seconds() > uploading.LONGEST_S
+    monkeypatch.setattr(uploading, "LONGEST_S", 0.01)
+    want_bytes(crm, "voice")
+    promised()
+    deliver(crm)
+
+    async def never(self, one):
+        await asyncio.Event().wait()
+
+    upload(type("Slow", (FakeCrm,), {"upload": never}))
+    assert (the_upload().state, the_upload().refusal) == ("trying", "unknown_outcome")
+
+
+def test_an_account_that_takes_no_more_files_today_still_takes_links(crm, promised, deliver, upload):
+    want_bytes(crm, "voice")
+    promised()
+    promised()
+    deliver(crm)
+    assert upload(refusing(CrmErrorKind.QUOTA_EXHAUSTED, on="upload", retry_after_s=3600)) == 1
+    assert CrmUpload.objects.filter(due_at__gt=clock.now()).count() == 2
+    promised()
+    assert deliver(crm).delivered == 1
+
+
+def test_kinds_that_are_unticked_go_no_further(crm, promised, deliver, upload):
+    want_bytes(crm, "voice", "image")
+    promised(kind="image")
+    deliver(crm)
+    upload()
+    promised()
+    deliver(crm)
+    crm.account.loses_next_upload = True
+    upload()
+    promised()
+    deliver(crm)
+    uploads.drop_unwanted(crm, Rules(), by=BY)
+    wait_over()
+    upload()
+    assert the_upload().media.kind == "image"
+    assert len(crm.account.uploads) == 1

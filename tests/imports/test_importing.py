@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from asgiref.sync import async_to_sync
 
 from acervo.base.errors import Refused
-from acervo.deliver import outbox
+from acervo.crms.fake.account import ACCOUNTS, FakeAccount, FakeUpload
+from acervo.deliver import outbox, uploading, uploads
 from acervo.keep import storage, sweeper, vault
 from acervo.models import (
     AuditEntry,
     Chat,
     ChatImport,
     Connection,
+    CrmUpload,
     DataKey,
     Delivery,
     MediaFile,
@@ -387,6 +390,32 @@ def test_undoing_withdraws_promises_and_tells_how_many_were_kept(
     undo(run)
     assert Delivery.objects.count() == 0
     assert (run.removed_files, run.told_to_crm) == (6, 1)
+
+
+def test_undoing_takes_out_the_bytes_that_lie_in_a_crm(connection: Connection, tmp_path: Path) -> None:
+    crm = make_connection(
+        connection.workspace, "fake", purpose="crm", account_id="7", secrets={"token": "undone"}
+    )
+    run, at = bring(connection, ANDROID, delivers=True), START.replace(tzinfo=UTC)
+    there, waiting = MediaFile.objects.order_by("pk")[:2]
+    for media in (there, waiting):
+        CrmUpload.objects.create(
+            workspace=crm.workspace, connection=crm, media=media, asked_at=at, asked_by="test", due_at=at
+        )
+    account = FakeAccount("undone")
+    account.uploads["1"] = FakeUpload(f"image-{there.slug}.jpg", "7", b"bytes")
+    CrmUpload.objects.filter(media=there).update(
+        file_name=f"image-{there.slug}.jpg", holder_type="media", holder_id="7"
+    )
+    try:
+        undo(run)
+        assert uploads.due_connections() == [crm.pk]
+        assert async_to_sync(uploading.go_on)(crm.pk, http=httpx.AsyncClient())
+    finally:
+        ACCOUNTS.pop("undone")
+    assert not account.uploads
+    assert not CrmUpload.objects.exists()
+    assert AuditEntry.objects.get(action="file.upload_removed").subject_id == there.pk
 
 
 def test_an_uploaded_archive_is_read_sealed_and_let_go(connection: Connection) -> None:

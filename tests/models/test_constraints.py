@@ -111,6 +111,7 @@ BREAKS: dict[str, Callable[[SimpleNamespace], None]] = {
     "file_is_uploaded_to_a_crm_once": lambda good: copy(good.upload),
     "uploaded_bytes_have_an_id_and_a_holder": lambda good: change(good.upload, uploaded_at=NOW),
     "upload_holder_is_named_with_the_file": lambda good: change(good.upload, holder_id="7"),
+    "upload_without_its_file_is_to_leave": lambda good: change(good.upload, media=None),
     "upload_is_not_both_done_and_stopped": lambda good: change(
         good.upload,
         uploaded_at=NOW,

@@ -81,6 +81,15 @@ def test_a_kind_is_ticked_in_the_mapping_with_a_reason_and_unticked_again(client
     assert mapping.current(crm.pk)[1].kinds_with_bytes == []
 
 
+def test_what_waits_goes_no_further_once_its_kind_is_unticked(client, crm, in_crm):
+    want(client, crm, "voice")
+    upload_of(crm, in_crm())
+    lies_there = there(crm, in_crm())
+    want(client, crm)
+    assert list(CrmUpload.objects.all()) == [lies_there]
+    assert CrmUpload.objects.get().state == "there"
+
+
 def test_ticking_writes_no_record_anew(client, crm, in_crm):
     in_crm()
     want(client, crm, "voice")

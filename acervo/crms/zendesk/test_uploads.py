@@ -309,7 +309,7 @@ async def test_without_the_agent_workspace_an_open_ticket_lets_go_and_a_closed_o
     assert not world.uploads(first.file_name)
     ticket.status = "closed"
     outcome = await connector.remove_upload(second)
-    assert (outcome.outcome, outcome.left) == ("partial", uploads.LEFT_IN_ZENDESK)
+    assert (outcome.outcome, outcome.left) == ("impossible", uploads.LEFT_IN_ZENDESK)
     assert world.uploads(second.file_name) == {second.file_id: SOUND}
     assert (await connector.remove_upload(first)).outcome == "done"
 

@@ -73,7 +73,7 @@ async def remove(api: Api, uploaded: Uploaded) -> EraseResult:
         return EraseResult("done")
     copies = _copies(ticket_id, comments, uploaded)
     is_gone = [await _take_away(api, uploaded, copy) for copy in copies]
-    return EraseResult("done") if all(is_gone) else EraseResult("partial", LEFT_IN_ZENDESK)
+    return EraseResult("done") if all(is_gone) else EraseResult("impossible", LEFT_IN_ZENDESK)
 
 
 async def _look(api: Api, upload: Upload) -> tuple[Json, _Copy | None]:
