@@ -61,9 +61,7 @@ class MediaPlayer extends HTMLElement {
     this.playLabel = this.playButton.getAttribute("aria-label");
     this.playButton.addEventListener("click", () => this.toggle());
     const range = this.wave.querySelector("input");
-    // Between pressing and letting go the time that passes writes its own place into the range: what counts was chosen.
-    range.addEventListener("input", () => { this.chosen = Number(range.value); });
-    range.addEventListener("change", () => this.playFrom(this.chosen ?? Number(range.value)));
+    range.addEventListener("change", () => this.playFrom(Number(range.value)));
     steerByKeys(range, { skip: (by) => this.skip(by), toggle: () => this.toggle() });
     this.querySelector(".player__back")?.addEventListener("click", () => this.skip(-STEP_S));
     this.querySelector(".player__forward")?.addEventListener("click", () => this.skip(STEP_S));

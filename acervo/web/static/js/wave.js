@@ -19,7 +19,8 @@ function showPlayed(wave, part) {
 export function showTime(wave, time, length, of) {
   const range = wave.querySelector("input");
   range.max = length || 1;
-  range.value = time;
+  // Not under somebody's finger: a value written between pressing and letting go can swallow what was chosen.
+  if (!range.matches(":active")) range.value = time;
   range.setAttribute("aria-valuetext", `${written(time)} ${of} ${written(length)}`);
   showPlayed(wave, length ? Math.min(1, time / length) : 0);
 }
