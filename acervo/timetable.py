@@ -23,7 +23,7 @@ from acervo.base import clock
 from acervo.base.database import in_thread
 from acervo.base.errors import AcervoError
 from acervo.deliver import associations as ties
-from acervo.deliver import outbox, review
+from acervo.deliver import outbox, review, uploads
 from acervo.deliver import reconcile as reconciliation
 from acervo.fetch import forgotten as copies_there
 from acervo.govern import connections, embeds, erasure, liveness, probes, subscriptions
@@ -171,6 +171,7 @@ def _finish_farewells() -> None:
         journey.start_untying(ties.to_untie(PER_RUN, before))
         journey.start_taking_out(review.to_take_out(PER_RUN, before))
         statuses.forget_early()
+        uploads.take_out_infected()
 
 
 @clockwork.periodic(cron="43 * * * *")

@@ -17,6 +17,7 @@ from acervo.deliver import mapping, records
 from acervo.deliver.mapping import Rules
 from acervo.deliver.outbox import TELLABLE
 from acervo.models import AuditEntry, Connection, CrmUpload, Deed, Delivery, MediaFile, RecordLink
+from acervo.models.media import not_quarantined
 
 PAGE = 500
 
@@ -115,6 +116,12 @@ def due_connections() -> list[UUID]:
     return [pk for pk in pks if due.filter(connection=pk).exists()]
 
 
+def take_out_infected() -> None:
+    """A scanner that learned something new speaks of copies too: a CRM is no place for them."""
+    unsafe = ~not_quarantined("media__")
+    CrmUpload.objects.filter(unsafe, remove_asked_at=None).take_out(by=records.BY, at=clock.now())
+
+
 # ── what people do ──
 
 
@@ -149,7 +156,7 @@ def standing(connection: Connection) -> Standing:
     counted = rows.aggregate(
         there=Count("pk", filter=stays & Q(uploaded_at__isnull=False)),
         size_bytes=Sum("size_bytes", filter=Q(uploaded_at__isnull=False), default=0),
-        waiting=Count("pk", filter=stays & Q(uploaded_at=None, stopped_at=None)),
+        waiting=Count("pk", filter=stays & TELLABLE & Q(uploaded_at=None, stopped_at=None)),
         leaving=Count("pk", filter=goes & Q(stopped_at=None)),
     )
     stopped = rows.filter(stopped_at__isnull=False).order_by().values_list("refusal").annotate(Count("pk"))

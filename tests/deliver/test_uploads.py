@@ -249,6 +249,16 @@ def test_infected_and_taken_back_files_wait(crm, promised, deliver, upload):
     assert not crm.account.uploads
 
 
+def test_what_a_scanner_finds_later_leaves_the_crm(there, crm, upload):
+    uploads.take_out_infected()
+    assert upload() == 0
+    assert in_crm(crm) == [SOUND]
+    MediaFile.objects.filter(pk=there.media_id).update(infection="Eicar-Test", scanned_at=clock.now())
+    uploads.take_out_infected()
+    assert upload() == 1
+    assert not crm.account.uploads
+
+
 def test_a_paused_crm_gets_no_bytes(crm, promised, deliver, upload):
     want_bytes(crm, "voice")
     promised()
@@ -479,7 +489,7 @@ def test_the_standing_counts_every_file_once(crm, promised, deliver, upload):
     for _ in range(4):
         promised()
     deliver(crm)
-    first, second, third, _fourth = CrmUpload.objects.order_by("pk")
+    first, second, third, fourth = CrmUpload.objects.order_by("pk")
     CrmUpload.objects.filter(pk=first.pk).update(
         uploaded_at=clock.now(), file_id="1", holder_id="1", holder_type="media", file_name="a.mp3", size_bytes=5
     )  # fmt: skip
@@ -488,6 +498,8 @@ def test_the_standing_counts_every_file_once(crm, promised, deliver, upload):
     )
     CrmUpload.objects.filter(pk=third.pk).update(remove_asked_at=clock.now(), remove_asked_by=BY)
     assert uploads.standing(crm) == uploads.Standing(1, 5, 1, 1, {"too_large": 1})
+    MediaFile.objects.filter(pk=fourth.media_id).update(hidden_at=clock.now())
+    assert uploads.standing(crm).waiting == 0
 
 
 def test_another_workspaces_crm_gets_none_of_our_bytes(crm, promised, deliver, upload, other_workspace):
