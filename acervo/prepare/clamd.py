@@ -52,8 +52,7 @@ class Scanner:
     """One clamd, by the address of the setting: `unix:/path` or `tcp:host:port`."""
 
     address: str
-    connect_s: float = 15.0
-    """On a machine whose cores are all busy, too."""
+    connect_s: float = 5.0
     stall_s: float = 60.0
     """Longest pause while it takes a piece."""
     answer_s: float = 300.0

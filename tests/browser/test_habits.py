@@ -47,6 +47,7 @@ def test_the_theme_switch_is_printed_by_the_server_and_changes_the_page(second: 
         second.locator("[popovertarget=more][aria-label]").click()
         second.locator(f"#more button[name=theme][value={theme}]").click()
         expect(second.locator("html")).to_have_attribute("data-theme", theme)
+        second.wait_for_load_state()  # the attribute is there before the style sheet is
         papers[theme] = second.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert papers["dark"] != papers["light"]
     second.reload()

@@ -113,7 +113,12 @@ async def _scan_all(
             async with asyncio.TaskGroup() as together:
                 for pk, workspace_id in page:
                     together.create_task(one(pk, workspace_id))
-        except* ScannerAway:
+        except (
+            ExceptionGroup
+        ) as failed:  # what `except*` raises anew comes wrapped from Python 3.11.2, Debian 12's
+            _away, others = failed.split(ScannerAway)
+            if others:
+                raise
             raise ScannerAway() from None
         last = page[-1][0]
         limit = None if limit is None else limit - len(page)
