@@ -81,7 +81,8 @@ def test_a_run_writes_every_file_once_and_says_what_became_of_it(workspace, prep
     assert held(crm) == sorted(file.slug for file in files)
     assert len(crm.account.live("contact")) == 4
     assert not Delivery.objects.filter(backfill__isnull=False).exists()
-    actions = list(AuditEntry.objects.filter(subject_id=run.pk).values_list("action", flat=True))
+    told = AuditEntry.objects.filter(subject_id=run.pk).order_by("number")
+    actions = list(told.values_list("action", flat=True))
     assert actions == ["backfill.started", "backfill.finished"]
     assert go_on(crm) == 0
 

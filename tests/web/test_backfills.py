@@ -98,7 +98,9 @@ def test_it_starts_and_is_watched_paused_resumed_and_ended(page_of, alice, crm, 
     assert "Earlier runs" in page
     assert 'name="since"' in page
     assert "This run is over" in shown(client.post(place(crm, "pause_backfill", run=run.pk), follow=True))
-    actions = AuditEntry.objects.filter(subject_type="backfill").values_list("action", flat=True)
+    actions = (
+        AuditEntry.objects.filter(subject_type="backfill").order_by("number").values_list("action", flat=True)
+    )
     assert [action.partition(".")[2] for action in actions] == ["started", "paused", "resumed", "cancelled"]
 
 
