@@ -17,6 +17,15 @@ class Body:
     content: Callable[[], AsyncIterator[bytes]]
 
     @classmethod
+    def of(cls, content: bytes, content_type: str) -> Body:
+        """Of something small that is held anyway."""
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield content
+
+        return cls(content_type, len(content), whole)
+
+    @classmethod
     def multipart(cls, parts: Sequence[Part], last: FilePart) -> Body:
         """A form with a file at its end. Names and types are ours: nothing in them needs to be escaped."""
         boundary = secrets.token_hex(16)
@@ -43,8 +52,7 @@ class Part:
     content_type: str | None = None
 
     def head(self, boundary: str) -> bytes:
-        kind = f"Content-Type: {self.content_type}\r\n" if self.content_type else ""
-        return f'--{boundary}\r\nContent-Disposition: form-data; name="{self.name}"\r\n{kind}\r\n'.encode()
+        return _head(boundary, f'name="{self.name}"', self.content_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,9 @@ class FilePart:
     body: Body
 
     def head(self, boundary: str) -> bytes:
-        named = f'name="{self.name}"; filename="{self.file_name}"'
-        return (
-            f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n"
-            f"Content-Type: {self.body.content_type}\r\n\r\n"
-        ).encode()
+        return _head(boundary, f'name="{self.name}"; filename="{self.file_name}"', self.body.content_type)
+
+
+def _head(boundary: str, named: str, content_type: str | None) -> bytes:
+    typed = f"Content-Type: {content_type}\r\n" if content_type else ""
+    return f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n{typed}\r\n".encode()

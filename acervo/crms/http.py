@@ -20,6 +20,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 """Its lines of lower levels quote whole addresses, and some CRMs are searched by phone number in the address."""
 
 REQUEST_TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 120.0
+"""Between two signs of life, and for the answer to a large body."""
 HOLD_S = 25.0
 """The longest one call may wait in all, so that a job never blocks its worker for a CRM's sake. A longer wait
 becomes a CrmError with `retry_after_s`, and the job comes back later."""
@@ -40,10 +42,6 @@ UNKNOWN_OUTCOME is never among them: whoever called must look first."""
 
 Authorize = Callable[[str | None], Awaitable[str]]
 """The token to call with; where one is named, that one was refused and another is wanted."""
-
-
-UPLOAD_TIMEOUT_S = 120.0
-"""Between two signs of life, and for the answer to a large body."""
 
 
 class CrmHttp:
@@ -78,13 +76,11 @@ class CrmHttp:
         *,
         json: Any = None,
         params: Mapping[str, str | int] | None = None,
-        files: Mapping[str, Any] | None = None,
         body: Body | None = None,
         effect: Effect | None = None,
         lanes: Sequence[str] = ("burst",),
     ) -> Any:
-        """The decoded answer ({} when empty). Raises CrmError only, besides what `body` raises. `files`: the parts of a
-        multipart body, small enough to be held.
+        """The decoded answer ({} when empty). Raises CrmError only, besides what `body` raises.
 
         `effect` is known by method; a POST that searches, reads or upserts says so itself. The first lane is the one that waits when the CRM answers that it is too much.
         """
@@ -96,9 +92,7 @@ class CrmHttp:
             await self._pace.take(lanes, until=until)
             try:
                 async with self._pace.place():
-                    return await self._once(
-                        method, path, effect, token, json=json, params=params, files=files, body=body
-                    )
+                    return await self._once(method, path, effect, token, json=json, params=params, body=body)
             except CrmError as error:
                 self._log_refusal(error, method, attempt)
                 if self._may_renew(error, refused) and attempt < ATTEMPTS:
@@ -131,13 +125,10 @@ class CrmHttp:
         *,
         json: Any,
         params: Mapping[str, str | int] | None,
-        files: Mapping[str, Any] | None,
         body: Body | None,
     ) -> Any:
         try:
-            response = await self._send(
-                method, path, json=json, params=params, files=files, body=body, token=token
-            )
+            response = await self._send(method, path, json=json, params=params, body=body, token=token)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise CrmError(CrmErrorKind.UNAVAILABLE, "could not be reached") from error
         except httpx.HTTPError as error:
@@ -157,7 +148,6 @@ class CrmHttp:
         *,
         json: Any,
         params: Mapping[str, str | int] | None,
-        files: Mapping[str, Any] | None,
         body: Body | None,
         token: str,
     ) -> httpx.Response:
@@ -170,7 +160,6 @@ class CrmHttp:
             self._base_url + path,
             json=json,
             params=params,
-            files=files,
             content=body.content() if body else None,
             headers=headers,
             timeout=UPLOAD_TIMEOUT_S if body else REQUEST_TIMEOUT_S,

@@ -177,13 +177,11 @@ class Api:
     async def deploy(self, archive: bytes) -> str:
         """Begins a deployment and answers its id. Deploying the same again changes nothing."""
         options = '{"deployOptions":{"rollbackOnError":true,"singlePackage":true,"checkOnly":false,"testLevel":"NoTestRun"}}'
-        parts = {
-            "json": (None, options, "application/json"),
-            "file": ("package.zip", archive, "application/zip"),
-        }
+        package = FilePart("file", "package.zip", Body.of(archive, "application/zip"))
+        form = Body.multipart([Part("json", options, "application/json")], package)
         path = f"{DATA}/metadata/deployRequest"
         return str(
-            _having("id", _mapping(await self._call("POST", path, files=parts, effect="repeatable")))["id"]
+            _having("id", _mapping(await self._call("POST", path, body=form, effect="repeatable")))["id"]
         )
 
     async def deployed(self, deployment_id: str) -> Json:
