@@ -47,14 +47,18 @@ class UploadScenarios(ConnectorScenarios):
             return record
         return RecordRef(world.related_type, world.add_deal(contact.record_id, "Roteador"))
 
-    async def test_bytes_go_in_once_whatever_became_of_the_answer(self, world: UploadWorld) -> None:
-        connector = await self.ready(world)
-        upload = await self.an_upload_of(world, connector)
+    async def _sent_without_an_answer(self, world: UploadWorld, connector: Connector, upload: Upload) -> None:
+        """The bytes arrive; a connector that finds out by itself may say so."""
         world.lose_next_answer_about_an_upload()
         try:
             await connector.upload(upload)
         except CrmError as error:
             assert error.is_retryable
+
+    async def test_bytes_go_in_once_whatever_became_of_the_answer(self, world: UploadWorld) -> None:
+        connector = await self.ready(world)
+        upload = await self.an_upload_of(world, connector)
+        await self._sent_without_an_answer(world, connector, upload)
         first, second = await world.connector().upload(upload), await connector.upload(upload)
         assert first == second
         assert world.uploads(upload.file_name) == {first.file_id: SOUND}
@@ -96,11 +100,7 @@ class UploadScenarios(ConnectorScenarios):
     async def test_bytes_nobody_confirmed_are_found_and_removed(self, world: UploadWorld) -> None:
         connector = await self.ready(world)
         upload = await self.an_upload_of(world, connector)
-        world.lose_next_answer_about_an_upload()
-        try:
-            await connector.upload(upload)
-        except CrmError as error:
-            assert error.is_retryable
+        await self._sent_without_an_answer(world, connector, upload)
         unknown = Uploaded(upload.media_id, upload.file_name, upload.holder)
         assert (await connector.remove_upload(unknown)).outcome in ("done", "partial")
         assert not world.uploads(upload.file_name)

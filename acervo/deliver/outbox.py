@@ -27,6 +27,7 @@ from acervo.models import (
     Person,
     RecordLink,
 )
+from acervo.models.crm_upload import AFRESH
 from acervo.models.media import not_quarantined, not_withdrawn
 
 BATCH = 100
@@ -237,9 +238,8 @@ def _forget(row: Delivery) -> None:
             connection=row.connection_id, media=row.media_id, remove_asked_at=None
         )
         hung.filter(holder_id=row.refusal_facts.get("record_id")).update(
-            uploaded_at=None, size_bytes=None, due_at=clock.now(), attempts=0, stopped_at=None,
-            refusal=None, refusal_facts={}, refused_at=None,
-        )  # fmt: skip
+            **AFRESH, uploaded_at=None, size_bytes=None, due_at=clock.now()
+        )
 
 
 def make_due(rows: Collection[Delivery]) -> None:

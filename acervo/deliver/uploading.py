@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +24,7 @@ from acervo.deliver.records import BY
 from acervo.deliver.refusals import Refusal
 from acervo.keep import credentials, vault
 from acervo.models import AuditEntry, Connection, CrmUpload, Deed, MediaFile, Rendition, RenditionKind
+from acervo.models.crm_upload import AFRESH
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ async def _put_in(connector: Connector, row: CrmUpload, source: MediaFile | Rend
         file_name=row.file_name,
         mime=source.mime or filetypes.UNKNOWN.mime,
         size_bytes=size_bytes,
-        content=lambda: _content(source),
+        content=lambda: vault.read(source),
         holder=RecordRef(row.holder_type, row.holder_id),
     )
     try:
@@ -126,11 +127,6 @@ async def _put_in(connector: Connector, row: CrmUpload, source: MediaFile | Rend
     except TimeoutError as error:
         raise CrmError(CrmErrorKind.UNKNOWN_OUTCOME, "the file took too long on its way") from error
     await in_thread(_keep, row, done, size_bytes)
-
-
-async def _content(source: MediaFile | Rendition) -> AsyncIterator[bytes]:
-    async for piece in vault.read(source):
-        yield piece
 
 
 async def _take_out(connector: Connector, row: CrmUpload, *, goes_again: bool = False) -> None:
@@ -237,11 +233,7 @@ def _keep(row: CrmUpload, done: Uploaded, size_bytes: int) -> None:
             uploaded_at=now,
             due_at=now,
             claimed_until=None,
-            attempts=0,
-            stopped_at=None,
-            refusal=None,
-            refusal_facts={},
-            refused_at=None,
+            **AFRESH,
         ):
             log.warning("crm.upload_of_nothing", extra={"media": ids.text(row.file)})
             _find_again(row, done, now)
@@ -278,9 +270,8 @@ def _begin_anew(row: CrmUpload, left: str) -> None:
     with transaction.atomic():
         wanted = CrmUpload.objects.filter(pk=row.pk, remove_asked_at=None)
         is_wanted = wanted.update(
-            holder_type="", holder_id="", file_name="", file_id="", claimed_until=None, attempts=0,
-            refusal=None, refusal_facts={}, refused_at=None,
-        )  # fmt: skip
+            **AFRESH, holder_type="", holder_id="", file_name="", file_id="", claimed_until=None
+        )
         if is_wanted:
             _record_removal(row, left)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from uuid import UUID
 
 from django.db import models
@@ -16,6 +17,12 @@ from acervo.models.workspace import Workspace
 
 if TYPE_CHECKING:
     from acervo.models.member import Member
+
+
+AFRESH: Final[Mapping[str, Any]] = {
+    "attempts": 0, "stopped_at": None, "refusal": None, "refusal_facts": {}, "refused_at": None,
+}  # fmt: skip
+"""Columns of an upload that nothing has stood in the way of."""
 
 
 class CrmUploads(models.QuerySet["CrmUpload"]):
@@ -35,9 +42,8 @@ class CrmUploads(models.QuerySet["CrmUpload"]):
         not before."""
         self.filter(holder_id="").delete()
         return self.filter(remove_asked_at=None).update(
-            remove_asked_at=at, remove_asked_by=by, due_at=at, attempts=0, stopped_at=None,
-            refusal=None, refusal_facts={}, refused_at=None,
-        )  # fmt: skip
+            **AFRESH, remove_asked_at=at, remove_asked_by=by, due_at=at
+        )
 
 
 class CrmUpload(models.Model):

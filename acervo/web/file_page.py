@@ -46,6 +46,7 @@ PLAYABLE: Final = (RenditionKind.MP3, RenditionKind.MP4)
 UPLOAD_REASONS: Final = frozenset(
     {"upload.refused", "upload.stopped", "file.upload_left", "file.upload_removed"}
 )
+"""Deeds whose reason says what became of the file itself in a CRM."""
 CRM_REASONS: Final = ("delivery.refused", "delivery.stopped", "delivery.doubled", "file.left_in_crm")
 """Deeds whose reason is a code of the CRM's side."""
 NOT_SENT: Final = ("answer.failed", "answer.unknown")
@@ -81,8 +82,9 @@ class Promise:
 
     @property
     def upload_trouble(self) -> words.Words:
-        is_well = self.upload is None or self.upload.state in ("there", "queued", "leaving")
-        return "" if is_well else words.upload_refusal(self.upload.refusal)  # type: ignore[union-attr]
+        if self.upload is None or self.upload.state in ("there", "queued", "leaving"):
+            return ""
+        return words.upload_refusal(self.upload.refusal)
 
     @property
     def slug(self) -> str:
